@@ -1,0 +1,2 @@
+/// JMH benchmarks of operations, training steps and decoding.
+package dev.graft.bench;

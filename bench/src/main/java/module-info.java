@@ -1,0 +1,4 @@
+/// JMH benchmarks of operations, training and decoding.
+module dev.graft.bench {
+    requires dev.graft.peft;
+}

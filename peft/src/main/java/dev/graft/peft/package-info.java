@@ -1,0 +1,2 @@
+/// Adapters grafted onto a frozen model: attach, train, switch, merge, save and load.
+package dev.graft.peft;

@@ -1,0 +1,4 @@
+/// Adapters, their training and evaluation, and the command line.
+module dev.graft.peft {
+    requires transitive dev.graft.models;
+}

@@ -1,0 +1,2 @@
+/// Modules, their parameters and the layers that models are made of.
+package dev.graft.nn;
