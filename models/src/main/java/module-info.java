@@ -1,4 +1,9 @@
 /// Language models, their files, tokenizers and text generation.
 module dev.graft.models {
     requires transitive dev.graft.tensor;
+    requires ai.djl.tokenizers;
+    requires com.fasterxml.jackson.databind;
+    requires org.slf4j;
+
+    exports dev.graft.models.text;
 }
