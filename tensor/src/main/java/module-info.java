@@ -1,5 +1,16 @@
 /// Tensors over native memory, reverse-mode autograd, layers and optimisers. Needs the JDK alone.
 module dev.graft.tensor {
     requires jdk.incubator.vector;
+
+    exports dev.graft.nn;
+    exports dev.graft.optim;
     exports dev.graft.tensor;
+    exports dev.graft.tensor.backend;
+    exports dev.graft.tensor.op;
+
+    uses dev.graft.tensor.backend.Backend;
+
+    provides dev.graft.tensor.backend.Backend with
+            dev.graft.tensor.cpu.CpuBackend,
+            dev.graft.tensor.reference.ReferenceBackend;
 }

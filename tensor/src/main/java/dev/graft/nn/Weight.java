@@ -1,0 +1,112 @@
+package dev.graft.nn;
+
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Spec;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.Q8MatMul;
+import java.lang.foreign.MemorySegment;
+import java.util.stream.Stream;
+
+/// How a parameter's values are stored. Whatever the form, the arithmetic is F32 (or F64).
+public sealed interface Weight {
+
+    /// The shape of the values.
+    Shape shape();
+
+    /// `x Wᵀ` for a matrix `[out, in]`.
+    Tensor linear(Tensor x);
+
+    /// The values as a floating tensor; a fresh one unless they are stored so.
+    Tensor dense();
+
+    /// The tensors that hold them.
+    Stream<Tensor> tensors();
+
+    /// Bytes in memory.
+    default long bytes() {
+        return tensors().mapToLong(t -> t.spec().bytes()).sum();
+    }
+
+    /// `f32`, `bf16`, `q8`.
+    String format();
+
+    /// A floating tensor, used as it is; 16-bit ones are widened inside the product.
+    record Dense(Tensor value) implements Weight {
+        @Override
+        public Shape shape() {
+            return value.shape();
+        }
+
+        @Override
+        public Tensor linear(Tensor x) {
+            return x.matmulT(value);
+        }
+
+        @Override
+        public Tensor dense() {
+            return value;
+        }
+
+        @Override
+        public Stream<Tensor> tensors() {
+            return Stream.of(value);
+        }
+
+        @Override
+        public String format() {
+            return value.dtype().toString();
+        }
+    }
+
+    /// Blocks of 32 int8 values with a scale each: `w ≈ scale · q`, `scale = max |w| / 127` per block. 9/8 bytes a value. Frozen.
+    record Q8(Tensor q, Tensor scale) implements Weight {
+        /// The nearest values to a matrix `[N, K]`.
+        public static Q8 of(Tensor w) {
+            int n = w.dim(0);
+            int k = w.dim(1);
+            int blocks = (k + Q8MatMul.BLOCK - 1) / Q8MatMul.BLOCK;
+            float[] values = w.toFloats();
+            float[] scales = new float[n * blocks];
+            byte[] quants = new byte[values.length];
+            for (int row = 0; row < n; row++) {
+                for (int b = 0; b < blocks; b++) {
+                    int from = row * k + b * Q8MatMul.BLOCK;
+                    int to = Math.min(from + Q8MatMul.BLOCK, (row + 1) * k);
+                    float max = 0;
+                    for (int i = from; i < to; i++) max = Math.max(max, Math.abs(values[i]));
+                    float scale = max / 127;
+                    scales[row * blocks + b] = scale;
+                    for (int i = from; i < to; i++) quants[i] = scale == 0 ? 0 : (byte) Math.round(values[i] / scale);
+                }
+            }
+            Tensor q = Tensor.of(MemorySegment.ofArray(quants), new Spec(w.shape(), DType.I8));
+            return new Q8(q, Tensor.of(scales, n, blocks));
+        }
+
+        @Override
+        public Shape shape() {
+            return q.shape();
+        }
+
+        @Override
+        public Tensor linear(Tensor x) {
+            return new Q8MatMul(true).apply(x, q, scale);
+        }
+
+        @Override
+        public Tensor dense() {
+            return Q8MatMul.dequantize(q, scale);
+        }
+
+        @Override
+        public Stream<Tensor> tensors() {
+            return Stream.of(q, scale);
+        }
+
+        @Override
+        public String format() {
+            return "q8";
+        }
+    }
+}

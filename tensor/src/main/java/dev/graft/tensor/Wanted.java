@@ -1,0 +1,7 @@
+package dev.graft.tensor;
+
+/// Which inputs of a call want a gradient.
+@FunctionalInterface
+public interface Wanted {
+    boolean input(int position);
+}

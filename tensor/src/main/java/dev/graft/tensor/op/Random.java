@@ -1,0 +1,61 @@
+package dev.graft.tensor.op;
+
+import dev.graft.tensor.Call;
+import dev.graft.tensor.Gradients;
+import dev.graft.tensor.ShapeException;
+import dev.graft.tensor.Spec;
+import dev.graft.tensor.Tensor;
+import java.util.List;
+
+/// Random values by a counter-based generator: element `i` depends on the seed and `i` alone, so the values are the same on every backend, for every
+/// number of threads, and whenever they are drawn again. No inputs.
+///
+/// ```
+/// bits(seed, i) = mix(mix(seed) + i·φ)         SplitMix64's finaliser (Steele, Lea & Flood 2014), φ = 0x9E3779B97F4A7C15
+/// uniform = (bits >>> 40) · 2⁻²⁴               in [0, 1)
+/// normal  = √(−2 ln u₁) · cos(2π u₂)           Box-Muller, u₁ in (0, 1] from element 2i, u₂ from 2i + 1, 53 bits each
+/// ```
+public record Random(Spec spec, Law law, long seed) implements Primitive {
+    public enum Law {
+        UNIFORM, NORMAL
+    }
+
+    @Override
+    public List<Spec> infer(List<Spec> in) {
+        if (!spec.dtype().isFloating()) throw new ShapeException("random values are floating, got " + spec);
+        return List.of(spec);
+    }
+
+    @Override
+    public void vjp(Call c, Tensor dy, Gradients g) {
+        // nothing comes in
+    }
+
+    /// Element `i`.
+    public double value(long i) {
+        return switch (law) {
+            case UNIFORM -> uniform(seed, i);
+            case NORMAL -> Math.sqrt(-2 * Math.log(1 - fraction(seed, 2 * i))) * Math.cos(2 * Math.PI * fraction(seed, 2 * i + 1));
+        };
+    }
+
+    /// The uniform number of element `i`, 24 bits of it, exact in F32.
+    public static double uniform(long seed, long i) {
+        return (bits(seed, i) >>> 40) * 0x1p-24;
+    }
+
+    private static double fraction(long seed, long i) {
+        return (bits(seed, i) >>> 11) * 0x1p-53;
+    }
+
+    public static long bits(long seed, long i) {
+        long z = mix(seed) + i * 0x9E3779B97F4A7C15L;
+        return mix(z);
+    }
+
+    private static long mix(long z) {
+        z = (z ^ z >>> 30) * 0xBF58476D1CE4E5B9L;
+        z = (z ^ z >>> 27) * 0x94D049BB133111EBL;
+        return z ^ z >>> 31;
+    }
+}
