@@ -5,5 +5,6 @@ module dev.graft.models {
     requires com.fasterxml.jackson.databind;
     requires org.slf4j;
 
+    exports dev.graft.models.io;
     exports dev.graft.models.text;
 }
