@@ -16,8 +16,11 @@ final class Bounds {
         long elements = 1;
         for (int i = 0; i < sizes.length; i++) {
             long size = sizes[i];
-            if (size < 0 || size > Integer.MAX_VALUE) throw CheckpointException.tensor(file, name, "has a size of " + size + " on axis " + i + "; sizes are 0 to " + Integer.MAX_VALUE);
-            if (elements > MAX_ELEMENTS / Math.max(1, size)) throw CheckpointException.tensor(file, name, "has more elements than fit in any file");
+            if (size < 0 || size > Integer.MAX_VALUE)
+                throw CheckpointException.tensor(file, name,
+                        "has a size of " + size + " on axis " + i + "; sizes are 0 to " + Integer.MAX_VALUE);
+            if (elements > MAX_ELEMENTS / Math.max(1, size))
+                throw CheckpointException.tensor(file, name, "has more elements than fit in any file");
             elements *= Math.max(1, size);
             dims[i] = (int) size;
         }

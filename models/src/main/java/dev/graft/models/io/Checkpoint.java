@@ -27,8 +27,8 @@ import java.util.stream.Stream;
 /// }
 /// ```
 public final class Checkpoint implements AutoCloseable {
-    private static final List<String> MODEL =
-            List.of("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json");
+    private static final List<String> MODEL = List.of("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+            "pytorch_model.bin.index.json");
     private static final List<String> ADAPTER = List.of("adapter_model.safetensors", "adapter_model.bin");
 
     private final Path path;

@@ -77,7 +77,8 @@ public final class Entry {
                 + String.join(", ", Arrays.stream(DType.values()).map(DType::name).toList())));
         if (!Conversion.supports(stored, dtype)) {
             throw problem("is stored as " + type + " and cannot be read as " + dtype.name() + "; it can be read as "
-                    + String.join(", ", Arrays.stream(DType.values()).filter(d -> Conversion.supports(stored, d)).map(DType::name).toList()));
+                    + String.join(", ",
+                            Arrays.stream(DType.values()).filter(d -> Conversion.supports(stored, d)).map(DType::name).toList()));
         }
         long elements = shape.size(), wanted = elements * dtype.bytes();
         if (target.byteSize() != wanted) {

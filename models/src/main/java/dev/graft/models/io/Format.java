@@ -19,10 +19,12 @@ enum Format {
         if (starts(bytes, 8, "{")) return SAFETENSORS;
         if (starts(bytes, 0, "PK\3\4") || starts(bytes, 0, "PK\5\6")) return TORCH_ZIP;
         if (starts(bytes, 0, LEGACY_MAGIC)) {
-            throw new CheckpointException(file, "is in the legacy torch.save form (before torch 1.6: a sequence of pickles), which Graft does not read; " + SAVE_AGAIN);
+            throw new CheckpointException(file,
+                    "is in the legacy torch.save form (before torch 1.6: a sequence of pickles), which Graft does not read; " + SAVE_AGAIN);
         }
         if (starts(bytes, 257, "ustar")) {
-            throw new CheckpointException(file, "is a tar archive, the form torch.save had before 0.1.10, which Graft does not read; " + SAVE_AGAIN);
+            throw new CheckpointException(file,
+                    "is a tar archive, the form torch.save had before 0.1.10, which Graft does not read; " + SAVE_AGAIN);
         }
         if (starts(bytes, 0, "version https://git-lfs")) {
             throw new CheckpointException(file, "is a Git LFS pointer, not the file itself; fetch it with: git lfs pull");

@@ -247,6 +247,7 @@ public final class JsonObject {
     }
 
     private CheckpointException expected(String key, String kind, JsonNode got) {
-        return problem(key, "must be " + kind + ", got " + Json.kind(got) + (got.isContainerNode() ? "" : " " + CheckpointException.quote(got.asText())));
+        return problem(key, "must be " + kind + ", got " + Json.kind(got)
+                + (got.isContainerNode() ? "" : " " + CheckpointException.quote(got.asText())));
     }
 }

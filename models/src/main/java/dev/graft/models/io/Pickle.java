@@ -105,7 +105,8 @@ final class Pickle {
                 case 'R' -> reduce();                                                // REDUCE
                 case 'b' -> build();                                                 // BUILD
                 case 'Q' -> push(host.persistent(pop()));                            // BINPERSID
-                default -> throw problem(String.format("has the opcode 0x%02x at byte %d, which a dictionary of tensors does not need", opcode, at - 1));
+                default -> throw problem(
+                        String.format("has the opcode 0x%02x at byte %d, which a dictionary of tensors does not need", opcode, at - 1));
             }
         }
     }
@@ -126,13 +127,15 @@ final class Pickle {
             Object key = items.get(i);
             // Other keys could hash themselves through nested containers, for ever if they contain themselves.
             if (!(key instanceof String) && !(key instanceof Long)) throw problem("has " + kind(key) + " as a key");
-            if (objects.putIfAbsent(key, items.get(i + 1)) != null) throw problem("has the key " + CheckpointException.quote(key.toString()) + " twice");
+            if (objects.putIfAbsent(key, items.get(i + 1)) != null)
+                throw problem("has the key " + CheckpointException.quote(key.toString()) + " twice");
         }
     }
 
     private void stackGlobal() {
         List<Object> names = popItems(2);
-        if (!(names.get(0) instanceof String module) || !(names.get(1) instanceof String name)) throw problem("names a global by " + kind(names.get(0)) + " and " + kind(names.get(1)));
+        if (!(names.get(0) instanceof String module) || !(names.get(1) instanceof String name))
+            throw problem("names a global by " + kind(names.get(0)) + " and " + kind(names.get(1)));
         push(global(module, name));
     }
 
@@ -149,7 +152,8 @@ final class Pickle {
     /// Sets attributes. The only ones state dictionaries have are those of the OrderedDict, `_metadata` with version numbers.
     private void build() {
         Object state = pop();
-        if (!(top() instanceof LinkedHashMap) || !(state instanceof LinkedHashMap)) throw problem("sets attributes of " + kind(top()) + " from " + kind(state));
+        if (!(top() instanceof LinkedHashMap) || !(state instanceof LinkedHashMap))
+            throw problem("sets attributes of " + kind(top()) + " from " + kind(state));
     }
 
     private Object recall(int index) {

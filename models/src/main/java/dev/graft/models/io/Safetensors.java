@@ -46,7 +46,9 @@ public final class Safetensors {
     public static void write(Path file, List<TensorSource> tensors, Map<String, String> metadata) {
         List<TensorSource> ordered = order(file, tensors);
         byte[] header = header(ordered, metadata);
-        if (header.length > SafetensorsHeader.MAX_BYTES) throw new CheckpointException(file, "would have a header of " + header.length + " bytes; readers take at most " + SafetensorsHeader.MAX_BYTES);
+        if (header.length > SafetensorsHeader.MAX_BYTES)
+            throw new CheckpointException(file,
+                    "would have a header of " + header.length + " bytes; readers take at most " + SafetensorsHeader.MAX_BYTES);
         AtomicFile.write(file, channel -> {
             ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
             start.putLong(header.length).put(header).flip();
@@ -87,10 +89,12 @@ public final class Safetensors {
         Set<String> names = new HashSet<>();
         for (TensorSource t : tensors) {
             if (!names.add(t.name())) throw CheckpointException.tensor(file, t.name(), "was given twice");
-            if (t.name().equals(SafetensorsHeader.METADATA)) throw CheckpointException.tensor(file, t.name(), "has the name kept for the metadata");
+            if (t.name().equals(SafetensorsHeader.METADATA))
+                throw CheckpointException.tensor(file, t.name(), "has the name kept for the metadata");
             if (t.shape().size() * t.type().bits() % 8 != 0) throw CheckpointException.tensor(file, t.name(), "does not fill whole bytes");
         }
-        return tensors.stream().sorted(Comparator.comparing(TensorSource::type).thenComparing(TensorSource::name, Safetensors::byUtf8)).toList();
+        return tensors.stream().sorted(Comparator.comparing(TensorSource::type).thenComparing(TensorSource::name, Safetensors::byUtf8))
+                .toList();
     }
 
     /// Rust compares strings by their bytes; Java by UTF-16 units, which differs beyond U+FFFF.
@@ -145,7 +149,8 @@ public final class Safetensors {
     private static Set<Path> written(Path folder) {
         if (!Files.isDirectory(folder)) return new HashSet<>();
         try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(f -> f.getFileName().toString().matches("model(-\\d{5}-of-\\d{5})?\\.safetensors(\\.index\\.json)?")).collect(Collectors.toSet());
+            return files.filter(f -> f.getFileName().toString().matches("model(-\\d{5}-of-\\d{5})?\\.safetensors(\\.index\\.json)?"))
+                    .collect(Collectors.toSet());
         } catch (IOException e) {
             throw new CheckpointException(folder, "cannot be listed: " + e.getMessage(), e);
         }

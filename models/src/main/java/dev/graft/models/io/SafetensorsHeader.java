@@ -4,8 +4,8 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import dev.graft.tensor.Shape;
@@ -45,12 +45,17 @@ final class SafetensorsHeader {
 
     /// The tensors of a mapped file in the order of its header; what `__metadata__` says goes to `metadata`.
     static List<Entry> read(Path file, MemorySegment bytes, Map<String, String> metadata) {
-        if (bytes.byteSize() < 8) throw new CheckpointException(file, "has " + bytes.byteSize() + " bytes; a safetensors file begins with 8 for the header's length");
+        if (bytes.byteSize() < 8)
+            throw new CheckpointException(file,
+                    "has " + bytes.byteSize() + " bytes; a safetensors file begins with 8 for the header's length");
         long length = bytes.get(LittleEndian.LONG, 0), rest = bytes.byteSize() - 8;
         if (length < 2 || length > MAX_BYTES) {
-            throw new CheckpointException(file, "gives its header a length of " + Long.toUnsignedString(length) + " bytes; it must be 2 to " + MAX_BYTES);
+            throw new CheckpointException(file,
+                    "gives its header a length of " + Long.toUnsignedString(length) + " bytes; it must be 2 to " + MAX_BYTES);
         }
-        if (length > rest) throw new CheckpointException(file, "gives its header a length of " + length + " bytes, but only " + rest + " follow; the file is cut off or not safetensors");
+        if (length > rest)
+            throw new CheckpointException(file, "gives its header a length of " + length + " bytes, but only " + rest
+                    + " follow; the file is cut off or not safetensors");
 
         byte[] header = bytes.asSlice(8, length).toArray(JAVA_BYTE);
         if (header[0] != '{') throw new CheckpointException(file, "has a header that does not begin with '{'");
@@ -90,7 +95,8 @@ final class SafetensorsHeader {
     }
 
     private Tensor parseTensor(JsonParser json, String name) throws IOException {
-        if (!StandardCharsets.UTF_8.newEncoder().canEncode(name)) throw CheckpointException.tensor(file, name, "has half a surrogate pair in its name");
+        if (!StandardCharsets.UTF_8.newEncoder().canEncode(name))
+            throw CheckpointException.tensor(file, name, "has half a surrogate pair in its name");
         expect(json, json.currentToken(), JsonToken.START_OBJECT, "tensor " + CheckpointException.quote(name));
         String dtype = null;
         long[] dims = null, offsets = null;
@@ -104,25 +110,31 @@ final class SafetensorsHeader {
                 }
                 case "shape" -> dims = parseNumbers(json, name, key);
                 case "data_offsets" -> offsets = parseNumbers(json, name, key);
-                default -> throw CheckpointException.tensor(file, name, "has the key " + CheckpointException.quote(key) + "; only dtype, shape and data_offsets are known");
+                default -> throw CheckpointException.tensor(file, name,
+                        "has the key " + CheckpointException.quote(key) + "; only dtype, shape and data_offsets are known");
             }
         }
         if (dtype == null) throw CheckpointException.tensor(file, name, "has no dtype");
         if (dims == null) throw CheckpointException.tensor(file, name, "has no shape");
         if (offsets == null) throw CheckpointException.tensor(file, name, "has no data_offsets");
-        if (offsets.length != 2) throw CheckpointException.tensor(file, name, "has " + offsets.length + " data_offsets; there must be two, begin and end");
+        if (offsets.length != 2)
+            throw CheckpointException.tensor(file, name, "has " + offsets.length + " data_offsets; there must be two, begin and end");
         return tensor(name, dtype, dims, offsets[0], offsets[1]);
     }
 
     private Tensor tensor(String name, String dtype, long[] dims, long begin, long end) {
         StoredType type = Arrays.stream(StoredType.values()).filter(t -> t.name().equals(dtype)).findFirst()
-                .orElseThrow(() -> CheckpointException.tensor(file, name, "has the dtype " + CheckpointException.quote(dtype) + "; known are " + Arrays.toString(StoredType.values())));
+                .orElseThrow(() -> CheckpointException.tensor(file, name,
+                        "has the dtype " + CheckpointException.quote(dtype) + "; known are " + Arrays.toString(StoredType.values())));
         Shape shape = Bounds.shape(file, name, dims);
         if (end < begin) throw CheckpointException.tensor(file, name, "ends at " + end + ", before it begins at " + begin);
         long bits = shape.size() * type.bits();
-        if (bits % 8 != 0) throw CheckpointException.tensor(file, name, "is " + type + shape + ", which is " + bits + " bits and no whole number of bytes");
+        if (bits % 8 != 0)
+            throw CheckpointException.tensor(file, name,
+                    "is " + type + shape + ", which is " + bits + " bits and no whole number of bytes");
         if (end - begin != bits / 8) {
-            throw CheckpointException.tensor(file, name, "has " + (end - begin) + " bytes at data_offsets [" + begin + ", " + end + "], but " + type + shape + " takes " + bits / 8);
+            throw CheckpointException.tensor(file, name, "has " + (end - begin) + " bytes at data_offsets [" + begin + ", " + end
+                    + "], but " + type + shape + " takes " + bits / 8);
         }
         return new Tensor(name, type, shape, begin, end);
     }
@@ -134,7 +146,8 @@ final class SafetensorsHeader {
         while (json.nextToken() != JsonToken.END_ARRAY) {
             expect(json, json.currentToken(), JsonToken.VALUE_NUMBER_INT, key + " of tensor " + CheckpointException.quote(name));
             if (json.getNumberType() == JsonParser.NumberType.BIG_INTEGER || json.getLongValue() < 0) {
-                throw CheckpointException.tensor(file, name, "has " + json.getText() + " in its " + key + "; numbers there are 0 to 2^63 - 1");
+                throw CheckpointException.tensor(file, name,
+                        "has " + json.getText() + " in its " + key + "; numbers there are 0 to 2^63 - 1");
             }
             if (n == numbers.length) numbers = Arrays.copyOf(numbers, 2 * n);
             numbers[n++] = json.getLongValue();
@@ -146,9 +159,14 @@ final class SafetensorsHeader {
         List<Tensor> byPlace = tensors.stream().sorted(Comparator.comparingLong(Tensor::begin).thenComparingLong(Tensor::end)).toList();
         long covered = 0;
         for (Tensor t : byPlace) {
-            if (t.end > dataBytes) throw CheckpointException.tensor(file, t.name, "ends at byte " + t.end + " of the data, which has " + dataBytes + "; the file is cut off or its offsets are wrong");
-            if (t.begin < covered) throw CheckpointException.tensor(file, t.name, "begins at byte " + t.begin + " of the data, inside a tensor that ends at " + covered);
-            if (t.begin > covered) throw CheckpointException.tensor(file, t.name, "begins at byte " + t.begin + " of the data, leaving a gap from " + covered);
+            if (t.end > dataBytes)
+                throw CheckpointException.tensor(file, t.name, "ends at byte " + t.end + " of the data, which has " + dataBytes
+                        + "; the file is cut off or its offsets are wrong");
+            if (t.begin < covered)
+                throw CheckpointException.tensor(file, t.name,
+                        "begins at byte " + t.begin + " of the data, inside a tensor that ends at " + covered);
+            if (t.begin > covered)
+                throw CheckpointException.tensor(file, t.name, "begins at byte " + t.begin + " of the data, leaving a gap from " + covered);
             covered = t.end;
         }
         if (covered != dataBytes) throw new CheckpointException(file, "has " + (dataBytes - covered) + " bytes after its last tensor");

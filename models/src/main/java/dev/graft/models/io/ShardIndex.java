@@ -4,8 +4,8 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
-import java.util.Set;
 import java.util.SequencedMap;
+import java.util.Set;
 import java.util.TreeMap;
 
 /// Which shard of a checkpoint in several files holds which tensor, as `model.safetensors.index.json` and `pytorch_model.bin.index.json` say it.

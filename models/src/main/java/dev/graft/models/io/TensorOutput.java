@@ -17,7 +17,8 @@ final class TensorOutput {
     static long write(Path file, FileChannel channel, TensorSource tensor) throws IOException {
         MemorySegment bytes = tensor.bytes().get();
         if (bytes.byteSize() != tensor.byteSize()) {
-            throw CheckpointException.tensor(file, tensor.name(), "is " + tensor.type() + tensor.shape() + " and takes " + tensor.byteSize() + " bytes; " + bytes.byteSize() + " were given");
+            throw CheckpointException.tensor(file, tensor.name(), "is " + tensor.type() + tensor.shape() + " and takes " + tensor.byteSize()
+                    + " bytes; " + bytes.byteSize() + " were given");
         }
         var crc = new CRC32();
         for (long at = 0; at < bytes.byteSize(); at += CHUNK) {

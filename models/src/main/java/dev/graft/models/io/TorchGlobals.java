@@ -45,7 +45,8 @@ final class TorchGlobals {
                 Map.entry("bfloat16", StoredType.BF16), Map.entry("int64", StoredType.I64), Map.entry("int32", StoredType.I32),
                 Map.entry("int16", StoredType.I16), Map.entry("int8", StoredType.I8), Map.entry("uint64", StoredType.U64),
                 Map.entry("uint32", StoredType.U32), Map.entry("uint16", StoredType.U16), Map.entry("uint8", StoredType.U8),
-                Map.entry("bool", StoredType.BOOL), Map.entry("float8_e4m3fn", StoredType.F8_E4M3), Map.entry("float8_e5m2", StoredType.F8_E5M2),
+                Map.entry("bool", StoredType.BOOL), Map.entry("float8_e4m3fn", StoredType.F8_E4M3),
+                Map.entry("float8_e5m2", StoredType.F8_E5M2),
                 Map.entry("float8_e4m3fnuz", StoredType.F8_E4M3FNUZ), Map.entry("float8_e5m2fnuz", StoredType.F8_E5M2FNUZ),
                 Map.entry("float8_e8m0fnu", StoredType.F8_E8M0))
                 .forEach((name, type) -> allowed.put("torch." + name, new ElementType(type)));

@@ -37,8 +37,10 @@ final class TorchReader implements Pickle.Host {
         this.arena = arena;
         this.fileBytes = zip.byteSize();
         this.parts = ZipDirectory.read(file, zip);
-        List<String> pickles = parts.keySet().stream().filter(n -> n.endsWith("/data.pkl") && n.indexOf('/') == n.lastIndexOf('/')).toList();
-        if (pickles.size() != 1) throw problem("is a zip with " + pickles.size() + " entries of the form <name>/data.pkl; a file of torch.save has one");
+        List<String> pickles = parts.keySet().stream().filter(n -> n.endsWith("/data.pkl") && n.indexOf('/') == n.lastIndexOf('/'))
+                .toList();
+        if (pickles.size() != 1)
+            throw problem("is a zip with " + pickles.size() + " entries of the form <name>/data.pkl; a file of torch.save has one");
         this.top = pickles.getFirst().substring(0, pickles.getFirst().length() - "data.pkl".length());
     }
 
@@ -51,13 +53,15 @@ final class TorchReader implements Pickle.Host {
         if (parts.containsKey(top + "constants.pkl")) throw problem("is a TorchScript program (torch.jit.save), not a state dictionary");
         if (parts.containsKey(top + "byteorder")) {
             String order = new String(part("byteorder", 100).toArray(JAVA_BYTE), StandardCharsets.ISO_8859_1);
-            if (!order.equals("little")) throw problem("was written on a machine with the byte order " + CheckpointException.quote(order) + "; only little is read");
+            if (!order.equals("little"))
+                throw problem("was written on a machine with the byte order " + CheckpointException.quote(order) + "; only little is read");
         }
         MemorySegment pickle = part("data.pkl", MAX_PICKLE_BYTES);
         long crc = parts.get(top + "data.pkl").crc();
         if (crc != 0 && crc != crc(pickle)) throw problem("has a damaged data.pkl: its checksum does not match"); // 0: torch wrote none
         Object dictionary = Pickle.load(file, pickle, this);
-        if (!(dictionary instanceof Map<?, ?> tensors)) throw problem("holds " + Pickle.kind(dictionary) + " and not a dictionary of tensors; save model.state_dict()");
+        if (!(dictionary instanceof Map<?, ?> tensors))
+            throw problem("holds " + Pickle.kind(dictionary) + " and not a dictionary of tensors; save model.state_dict()");
         return entries(tensors);
     }
 
@@ -67,7 +71,8 @@ final class TorchReader implements Pickle.Host {
         for (var item : tensors.entrySet()) {
             if (!(item.getKey() instanceof String name)) throw problem("has a key that is a number and not a tensor's name");
             if (!(item.getValue() instanceof Tensor tensor)) {
-                throw problem("has " + Pickle.kind(item.getValue()) + " under " + CheckpointException.quote(name) + " where a tensor should be; a checkpoint holds the state_dict alone, without what training adds to it");
+                throw problem("has " + Pickle.kind(item.getValue()) + " under " + CheckpointException.quote(name)
+                        + " where a tensor should be; a checkpoint holds the state_dict alone, without what training adds to it");
             }
             Shape shape = Bounds.shape(file, name, tensor.size);
             MemorySegment storage = checkInside(name, tensor, shape);
@@ -76,7 +81,10 @@ final class TorchReader implements Pickle.Host {
             } else {
                 Entry entry = Entry.strided(name, tensor.type, shape, file, storage, tensor.stride, arena);
                 copied = Math.addExact(copied, entry.byteSize());
-                if (copied > MAX_COPIES * fileBytes) throw entry.problem("is a view with strides " + Arrays.toString(tensor.stride) + " that repeats elements and would take " + entry.byteSize() + " bytes, from a file of " + fileBytes + "; save tensor.contiguous()");
+                if (copied > MAX_COPIES * fileBytes)
+                    throw entry
+                            .problem("is a view with strides " + Arrays.toString(tensor.stride) + " that repeats elements and would take "
+                                    + entry.byteSize() + " bytes, from a file of " + fileBytes + "; save tensor.contiguous()");
                 entries.add(entry);
             }
         }
@@ -85,7 +93,8 @@ final class TorchReader implements Pickle.Host {
 
     /// The storage from the tensor's first element on, after a check that its last one is in it.
     private MemorySegment checkInside(String name, Tensor tensor, Shape shape) {
-        if (tensor.stride.length != shape.rank()) throw CheckpointException.tensor(file, name, "has " + tensor.stride.length + " strides for the shape " + shape);
+        if (tensor.stride.length != shape.rank())
+            throw CheckpointException.tensor(file, name, "has " + tensor.stride.length + " strides for the shape " + shape);
         long width = tensor.type.bits() / 8, held = tensor.storage.byteSize() / width, last = tensor.offset;
         String place = "has shape " + shape + " with strides " + Arrays.toString(tensor.stride) + " from element " + tensor.offset;
         try {
@@ -97,7 +106,8 @@ final class TorchReader implements Pickle.Host {
         } catch (ArithmeticException e) {
             throw CheckpointException.tensor(file, name, place + ", which is beyond 2^63");
         }
-        if (shape.size() == 0 ? last > held : last >= held) throw CheckpointException.tensor(file, name, place + ", which reaches beyond its storage of " + held);
+        if (shape.size() == 0 ? last > held : last >= held)
+            throw CheckpointException.tensor(file, name, place + ", which reaches beyond its storage of " + held);
         return tensor.storage.asSlice(tensor.offset * width);
     }
 
@@ -112,7 +122,8 @@ final class TorchReader implements Pickle.Host {
     public Object global(String module, String name) {
         Object known = TorchGlobals.ALLOWED.get(module + "." + name);
         if (known == null) {
-            throw problem("asks for " + CheckpointException.quote(module + "." + name) + ", which is not allowed: a checkpoint may use OrderedDict, tensors and their storages, and nothing is ever called");
+            throw problem("asks for " + CheckpointException.quote(module + "." + name)
+                    + ", which is not allowed: a checkpoint may use OrderedDict, tensors and their storages, and nothing is ever called");
         }
         return known;
     }
@@ -136,7 +147,9 @@ final class TorchReader implements Pickle.Host {
     private Tensor tensor(List<Object> arguments, StoredType given) {
         Storage storage = argument(arguments, 0, Storage.class, "a storage");
         StoredType type = given != null ? given : storage.type.type();
-        if (type == null) throw problem("has a tensor on the untyped storage " + CheckpointException.quote(storage.key) + " that does not say what its elements are");
+        if (type == null)
+            throw problem("has a tensor on the untyped storage " + CheckpointException.quote(storage.key)
+                    + " that does not say what its elements are");
         return new Tensor(type, storage.bytes, number(arguments, 1), numbers(arguments, 2), numbers(arguments, 3));
     }
 
@@ -150,7 +163,8 @@ final class TorchReader implements Pickle.Host {
         long count = number(items, 4), width = type.type() == null ? 1 : type.type().bits() / 8;
         MemorySegment bytes = part("data/" + key, Long.MAX_VALUE);
         if (count < 0 || count > bytes.byteSize() / width || count * width != bytes.byteSize()) {
-            throw problem("says that storage " + CheckpointException.quote(key) + " has " + count + " elements of " + width + " bytes, but it has " + bytes.byteSize() + " bytes");
+            throw problem("says that storage " + CheckpointException.quote(key) + " has " + count + " elements of " + width
+                    + " bytes, but it has " + bytes.byteSize() + " bytes");
         }
         return new Storage(key, type, bytes);
     }
@@ -158,13 +172,16 @@ final class TorchReader implements Pickle.Host {
     private MemorySegment part(String name, long maxBytes) {
         ZipDirectory.Part part = parts.get(top + name);
         if (part == null) throw problem("has no entry " + CheckpointException.quote(top + name));
-        if (part.data().byteSize() > maxBytes) throw problem("has " + part.data().byteSize() + " bytes in " + CheckpointException.quote(part.name()) + "; at most " + maxBytes + " are read");
+        if (part.data().byteSize() > maxBytes)
+            throw problem("has " + part.data().byteSize() + " bytes in " + CheckpointException.quote(part.name()) + "; at most " + maxBytes
+                    + " are read");
         return part.data();
     }
 
     private <T> T argument(List<Object> arguments, int i, Class<T> type, String wanted) {
         if (i >= arguments.size() || !type.isInstance(arguments.get(i))) {
-            throw problem("has a data.pkl that passes " + (i < arguments.size() ? Pickle.kind(arguments.get(i)) : "nothing") + " where " + wanted + " should be");
+            throw problem("has a data.pkl that passes " + (i < arguments.size() ? Pickle.kind(arguments.get(i)) : "nothing") + " where "
+                    + wanted + " should be");
         }
         return type.cast(arguments.get(i));
     }

@@ -57,10 +57,13 @@ public final class TorchZip {
             TensorSource t = tensors.get(i);
             if (!names.add(t.name())) throw CheckpointException.tensor(file, t.name(), "was given twice");
             String storage = TorchGlobals.STORAGES.get(t.type());
-            if (storage == null) throw CheckpointException.tensor(file, t.name(), "is " + t.type() + ", which a torch file has no storage class for; safetensors has it");
+            if (storage == null)
+                throw CheckpointException.tensor(file, t.name(),
+                        "is " + t.type() + ", which a torch file has no storage class for; safetensors has it");
             pickle.text(t.name());
             pickle.global("torch._utils", "_rebuild_tensor_v2").op('(');
-            pickle.op('(').text("storage").global("torch", storage).text(Integer.toString(i)).text("cpu").number(t.shape().size()).op('t').op('Q');
+            pickle.op('(').text("storage").global("torch", storage).text(Integer.toString(i)).text("cpu").number(t.shape().size()).op('t')
+                    .op('Q');
             pickle.number(0);
             pickle.op('(');
             for (int size : t.shape().dims()) pickle.number(size);
@@ -151,7 +154,8 @@ public final class TorchZip {
             long offset = channel.position(), afterZip64 = offset + 30 + name.length + 20 + 4;
             int padding = (int) (-afterZip64 & ALIGNMENT - 1);
             ByteBuffer header = little(30 + name.length + 20 + 4 + padding);
-            header.putInt(0x04034b50).putShort((short) VERSION).putShort((short) UTF8_NAMES).putShort((short) 0).putShort((short) 0).putShort((short) DOS_DATE);
+            header.putInt(0x04034b50).putShort((short) VERSION).putShort((short) UTF8_NAMES).putShort((short) 0).putShort((short) 0)
+                    .putShort((short) DOS_DATE);
             header.putInt(0).putInt(MAX32).putInt(MAX32).putShort((short) name.length).putShort((short) (20 + 4 + padding)).put(name);
             header.putShort((short) 1).putShort((short) 16).putLong(size).putLong(size);
             header.put((byte) 'F').put((byte) 'B').putShort((short) padding); // the extra field torch pads with
@@ -168,7 +172,8 @@ public final class TorchZip {
             long start = channel.position();
             for (Written e : entries) {
                 ByteBuffer central = little(46 + e.name.length + 28);
-                central.putInt(0x02014b50).putShort((short) VERSION).putShort((short) VERSION).putShort((short) UTF8_NAMES).putShort((short) 0).putShort((short) 0).putShort((short) DOS_DATE);
+                central.putInt(0x02014b50).putShort((short) VERSION).putShort((short) VERSION).putShort((short) UTF8_NAMES)
+                        .putShort((short) 0).putShort((short) 0).putShort((short) DOS_DATE);
                 central.putInt((int) e.crc).putInt(MAX32).putInt(MAX32).putShort((short) e.name.length).putShort((short) 28);
                 central.putShort((short) 0).putShort((short) 0).putShort((short) 0).putInt(0).putInt(MAX32).put(e.name);
                 central.putShort((short) 1).putShort((short) 24).putLong(e.size).putLong(e.size).putLong(e.offset);
@@ -179,7 +184,8 @@ public final class TorchZip {
             end.putInt(0x06064b50).putLong(44).putShort((short) VERSION).putShort((short) VERSION).putInt(0).putInt(0);
             end.putLong(entries.size()).putLong(entries.size()).putLong(end64 - start).putLong(start);
             end.putInt(0x07064b50).putInt(0).putLong(end64).putInt(1);
-            end.putInt(0x06054b50).putShort((short) 0).putShort((short) 0).putShort((short) MAX16).putShort((short) MAX16).putInt(MAX32).putInt(MAX32).putShort((short) 0);
+            end.putInt(0x06054b50).putShort((short) 0).putShort((short) 0).putShort((short) MAX16).putShort((short) MAX16).putInt(MAX32)
+                    .putInt(MAX32).putShort((short) 0);
             put(end.flip());
         }
 

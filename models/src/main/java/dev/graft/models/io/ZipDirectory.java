@@ -38,13 +38,15 @@ final class ZipDirectory {
         if (u16(end + 4) != 0 && u16(end + 4) != MAX16) throw problem("is one of several parts of a zip");
         if (end >= 20 && i32(end - 20) == LOCATOR64) {
             long end64 = i64(end - 12);
-            if (end64 < 0 || end64 > end - 20 - 56 || i32(end64) != END64) throw problem("has a zip64 locator that points at no zip64 directory end");
+            if (end64 < 0 || end64 > end - 20 - 56 || i32(end64) != END64)
+                throw problem("has a zip64 locator that points at no zip64 directory end");
             count = i64(end64 + 32);
             size = i64(end64 + 40);
             start = i64(end64 + 48);
             limit = end64;
         }
-        if (start < 0 || size < 0 || start > limit || size > limit - start) throw problem("gives its directory a place outside the file: " + size + " bytes at " + start);
+        if (start < 0 || size < 0 || start > limit || size > limit - start)
+            throw problem("gives its directory a place outside the file: " + size + " bytes at " + start);
         if (count < 0 || count > size / 46) throw problem("counts " + count + " entries in a directory of " + size + " bytes");
         return readEntries(count, start, start + size);
     }
@@ -57,7 +59,8 @@ final class ZipDirectory {
             long next = at + 46 + u16(at + 28) + u16(at + 30) + u16(at + 32);
             if (next > end) throw problem("has a directory whose entry " + i + " runs past its end");
             Central entry = central(at, next);
-            if (parts.putIfAbsent(entry.name, locate(entry, start)) != null) throw problem("has the entry " + CheckpointException.quote(entry.name) + " twice");
+            if (parts.putIfAbsent(entry.name, locate(entry, start)) != null)
+                throw problem("has the entry " + CheckpointException.quote(entry.name) + " twice");
             at = next;
         }
         if (at != end) throw problem("has " + (end - at) + " bytes after the last entry of its directory");
@@ -98,17 +101,22 @@ final class ZipDirectory {
 
     private Part locate(Central entry, long directory) {
         if ((entry.flags & 1) != 0) throw entry(entry.name, "is encrypted");
-        if (entry.method != 0) throw entry(entry.name, "is compressed (method " + entry.method + "); torch.save stores without compression, so save it again with torch.save");
-        if (entry.stored != entry.size) throw entry(entry.name, "is stored without compression, yet in " + entry.stored + " bytes for " + entry.size);
+        if (entry.method != 0)
+            throw entry(entry.name,
+                    "is compressed (method " + entry.method + "); torch.save stores without compression, so save it again with torch.save");
+        if (entry.stored != entry.size)
+            throw entry(entry.name, "is stored without compression, yet in " + entry.stored + " bytes for " + entry.size);
         if (entry.local > directory - 30 || i32(entry.local) != LOCAL) throw entry(entry.name, "has no header at " + entry.local);
         long nameLength = u16(entry.local + 26), data = entry.local + 30 + nameLength + u16(entry.local + 28);
-        if (data > directory || entry.size > directory - data) throw entry(entry.name, "has " + entry.size + " bytes at " + data + ", which runs into the directory at " + directory);
+        if (data > directory || entry.size > directory - data)
+            throw entry(entry.name, "has " + entry.size + " bytes at " + data + ", which runs into the directory at " + directory);
         if (!text(entry.local + 30, nameLength).equals(entry.name)) throw entry(entry.name, "has another name in its own header");
         return new Part(entry.name, zip.asSlice(data, entry.size), entry.crc);
     }
 
     private void checkOverlaps(SequencedMap<String, Part> parts) {
-        List<Part> byPlace = parts.values().stream().filter(p -> p.data.byteSize() > 0).sorted(Comparator.comparingLong(p -> p.data.address())).toList();
+        List<Part> byPlace = parts.values().stream().filter(p -> p.data.byteSize() > 0)
+                .sorted(Comparator.comparingLong(p -> p.data.address())).toList();
         for (int i = 1; i < byPlace.size(); i++) {
             MemorySegment before = byPlace.get(i - 1).data;
             if (before.address() + before.byteSize() > byPlace.get(i).data.address()) {
