@@ -5,6 +5,7 @@ module dev.graft.models {
     requires com.fasterxml.jackson.databind;
     requires org.slf4j;
 
+    exports dev.graft.models;
     exports dev.graft.models.io;
     exports dev.graft.models.text;
 }

@@ -1,0 +1,40 @@
+package dev.graft.models;
+
+import dev.graft.tensor.ShapeException;
+import dev.graft.tensor.Tensor;
+
+/// What goes into a model in one call.
+///
+/// @param ids token ids, I32 `[B, T]`
+/// @param mask 1 where a key may be attended to, I32 `[B, S]` with S = T plus what the cache holds; null when every token counts
+/// @param positions position of each token, I32 `[B, T]`, counting unmasked tokens from 0
+public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
+
+    /// A batch from host arrays, without a cache: positions count unmasked tokens from 0.
+    ///
+    /// @param ids `[B][T]`, all rows of one length
+    /// @param mask the same shape, 0 for padding; null when there is none
+    public static Inputs of(int[][] ids, int[][] mask) {
+        int rows = ids.length;
+        int columns = rows == 0 ? 0 : ids[0].length;
+        int[] flat = new int[rows * columns];
+        int[] keep = new int[rows * columns];
+        int[] positions = new int[rows * columns];
+        boolean padded = false;
+        for (int b = 0; b < rows; b++) {
+            if (ids[b].length != columns || mask != null && mask[b].length != columns) {
+                throw new ShapeException("row %d of the batch has another length than row 0, which has %d".formatted(b, columns));
+            }
+            int position = 0;
+            for (int t = 0; t < columns; t++) {
+                int i = b * columns + t;
+                flat[i] = ids[b][t];
+                keep[i] = mask == null ? 1 : mask[b][t];
+                positions[i] = Math.max(0, position - 1 + keep[i]);
+                position += keep[i];
+                padded |= keep[i] == 0;
+            }
+        }
+        return new Inputs(Tensor.of(flat, rows, columns), padded ? Tensor.of(keep, rows, columns) : null, Tensor.of(positions, rows, columns));
+    }
+}
