@@ -1,4 +1,8 @@
 /// Adapters, their training and evaluation, and the command line.
 module dev.graft.peft {
     requires transitive dev.graft.models;
+
+    requires info.picocli;
+
+    opens dev.graft.peft.cli to info.picocli;
 }
