@@ -35,6 +35,7 @@ public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
                 padded |= keep[i] == 0;
             }
         }
-        return new Inputs(Tensor.of(flat, rows, columns), padded ? Tensor.of(keep, rows, columns) : null, Tensor.of(positions, rows, columns));
+        return new Inputs(Tensor.of(flat, rows, columns), padded ? Tensor.of(keep, rows, columns) : null,
+                Tensor.of(positions, rows, columns));
     }
 }

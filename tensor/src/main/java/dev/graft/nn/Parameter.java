@@ -72,7 +72,8 @@ public final class Parameter {
     /// Whether backward passes compute its gradient.
     public void trainable(boolean trainable) {
         if (trainable && !(weight() instanceof Weight.Dense)) {
-            throw new TensorException("'%s' is stored as %s and cannot be trained; keep it as f32 or bf16".formatted(name(), weight.format()));
+            throw new TensorException(
+                    "'%s' is stored as %s and cannot be trained; keep it as f32 or bf16".formatted(name(), weight.format()));
         }
         leaf = trainable ? leaf == null ? new Leaf(name()) : leaf : null;
         if (weight instanceof Weight.Dense(Tensor value)) value.leaf(leaf);

@@ -40,7 +40,8 @@ public final class AdamW implements Optimizer {
         try (var _ = Scope.untracked()) {
             for (Parameter p : parameters) {
                 Spec spec = p.value().spec();
-                if (spec.dtype().isHalf()) throw new TensorException("'" + p.name() + "' is " + spec.dtype() + "; AdamW trains f32 parameters, convert it first");
+                if (spec.dtype().isHalf())
+                    throw new TensorException("'" + p.name() + "' is " + spec.dtype() + "; AdamW trains f32 parameters, convert it first");
                 moments.put(p, new Moments(memory.keep(Tensor.zeros(spec)), memory.keep(Tensor.zeros(spec))));
             }
         }

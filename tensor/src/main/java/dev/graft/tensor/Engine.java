@@ -107,7 +107,8 @@ public final class Engine {
 
     private static void requireWritable(Op op, Tensor out) {
         out.requireOpen(op.name());
-        if (out.node() instanceof Call) throw new TensorException("[" + op.name() + "] writes in place into a tensor whose history is recorded");
+        if (out.node() instanceof Call)
+            throw new TensorException("[" + op.name() + "] writes in place into a tensor whose history is recorded");
     }
 
     private static List<Spec> specs(List<Tensor> in) {

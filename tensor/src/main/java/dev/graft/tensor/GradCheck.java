@@ -38,8 +38,9 @@ public final class GradCheck {
                     double expected = (shifted(f, in, i, values, e, STEP) - shifted(f, in, i, values, e, -STEP)) / (2 * STEP);
                     double error = Math.abs(gradients[i][e] - expected) / Math.max(1, Math.abs(expected));
                     if (!(error <= TOLERANCE)) {
-                        throw new AssertionError("[%s] gradient of input %d, element %d of %s: got %.12g, central difference %.12g".formatted(name, i, e,
-                                in.get(i).spec(), gradients[i][e], expected));
+                        throw new AssertionError(
+                                "[%s] gradient of input %d, element %d of %s: got %.12g, central difference %.12g".formatted(name, i, e,
+                                        in.get(i).spec(), gradients[i][e], expected));
                     }
                     worst = Math.max(worst, error);
                 }
@@ -61,7 +62,8 @@ public final class GradCheck {
             double[][] out = new double[in.size()][];
             for (int i = 0; i < out.length; i++) {
                 Tensor g = grads.find(watched.get(i));
-                if (in.get(i).dtype().isFloating()) out[i] = g == null ? new double[Math.toIntExact(in.get(i).shape().size())] : g.toDoubles();
+                if (in.get(i).dtype().isFloating())
+                    out[i] = g == null ? new double[Math.toIntExact(in.get(i).shape().size())] : g.toDoubles();
             }
             return out;
         }

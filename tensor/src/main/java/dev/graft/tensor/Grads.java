@@ -32,7 +32,8 @@ public final class Grads implements AutoCloseable {
     /// The gradient of a watched tensor, in its shape; throws when no backward pass reached it.
     public Tensor of(Tensor watched) {
         Tensor g = find(watched);
-        if (g == null) throw new TensorException("no gradient reached " + watched.spec() + "; was it watched by the tape that ran backward?");
+        if (g == null)
+            throw new TensorException("no gradient reached " + watched.spec() + "; was it watched by the tape that ran backward?");
         return g;
     }
 

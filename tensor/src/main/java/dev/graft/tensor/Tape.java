@@ -108,7 +108,8 @@ public final class Tape extends Scope {
 
     /// The same, added to gradients that are there already: accumulation over micro-batches.
     public void backward(Tensor loss, Grads into) {
-        if (loss.shape().size() != 1) throw new TensorException("backward starts from a single number, got " + loss.spec() + "; sum it first");
+        if (loss.shape().size() != 1)
+            throw new TensorException("backward starts from a single number, got " + loss.spec() + "; sum it first");
         try (var _ = Scope.untracked()) {
             backward(loss, Tensor.ones(loss.spec()), into);
         }
@@ -119,7 +120,8 @@ public final class Tape extends Scope {
         if (mode != Mode.RECORD || used) throw new TensorException("a tape is good for one backward pass; record again on a new one");
         used = true;
         Node start = source(y);
-        if (start == null) throw new TensorException("nothing trainable reaches " + y.spec() + "; is a parameter trainable, or a tensor watched?");
+        if (start == null)
+            throw new TensorException("nothing trainable reaches " + y.spec() + "; is a parameter trainable, or a tensor watched?");
         Map<Node, Tensor> pending = new IdentityHashMap<>();
         try (Scope walk = Scope.untracked()) {
             add(start, dy, pending, into);
@@ -184,8 +186,9 @@ public final class Tape extends Scope {
             case Leaf leaf -> leaf;
             case Call call when call.tape() == this -> call;
             case Call call when call.tape().isClosed() || call.tape().used -> null;
-            case Call call -> throw new TensorException("a result of [%s] is recorded on an outer tape, where its gradient would be lost; detach() it"
-                    .formatted(call.op().name()));
+            case Call call -> throw new TensorException(
+                    "a result of [%s] is recorded on an outer tape, where its gradient would be lost; detach() it"
+                            .formatted(call.op().name()));
         };
     }
 

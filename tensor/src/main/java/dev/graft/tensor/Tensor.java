@@ -65,14 +65,16 @@ public final class Tensor {
     /// stay until this tensor's scope has closed.
     public static Tensor wrap(MemorySegment host, Spec spec) {
         Scope scope = Scope.current("wrap");
-        if (host.byteSize() != spec.bytes()) throw new ShapeException("%s needs %d bytes, got %d".formatted(spec, spec.bytes(), host.byteSize()));
+        if (host.byteSize() != spec.bytes())
+            throw new ShapeException("%s needs %d bytes, got %d".formatted(spec, spec.bytes(), host.byteSize()));
         Storage lent = scope.backend().wrap(host).orElse(null);
         return lent == null ? of(host, spec) : new Tensor(View.of(lent, spec), scope.backend(), "wrap", scope);
     }
 
     /// A tensor with these row-major bytes.
     public static Tensor of(MemorySegment host, Spec spec) {
-        if (host.byteSize() != spec.bytes()) throw new ShapeException("%s needs %d bytes, got %d".formatted(spec, spec.bytes(), host.byteSize()));
+        if (host.byteSize() != spec.bytes())
+            throw new ShapeException("%s needs %d bytes, got %d".formatted(spec, spec.bytes(), host.byteSize()));
         Tensor t = allocate(spec, Scope.current("of").backend(), "of");
         t.backend.copyIn(host, t.view);
         return t;
@@ -429,7 +431,8 @@ public final class Tensor {
 
     /// Without an axis of size 1.
     public Tensor squeeze(int axis) {
-        if (dim(axis) != 1) throw new ShapeException("squeeze needs an axis of size 1, axis " + axis + " of " + spec() + " has " + dim(axis));
+        if (dim(axis) != 1)
+            throw new ShapeException("squeeze needs an axis of size 1, axis " + axis + " of " + spec() + " has " + dim(axis));
         return reshape(shape().without(axis));
     }
 

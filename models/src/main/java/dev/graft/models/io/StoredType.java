@@ -38,8 +38,8 @@ public enum StoredType {
             case I64 -> Optional.of(DType.I64);
             case I32 -> Optional.of(DType.I32);
             case I8 -> Optional.of(DType.I8);
-            case I16, U64, U32, U16, U8, BOOL, C64, F8_E4M3, F8_E5M2, F8_E4M3FNUZ, F8_E5M2FNUZ, F8_E8M0, F6_E2M3, F6_E3M2, F4 ->
-                Optional.empty();
+            case I16, U64, U32, U16, U8, BOOL, C64, F8_E4M3, F8_E5M2, F8_E4M3FNUZ, F8_E5M2FNUZ, F8_E8M0, F6_E2M3, F6_E3M2,
+                    F4 -> Optional.empty();
         };
     }
 }

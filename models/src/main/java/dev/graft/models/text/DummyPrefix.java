@@ -22,7 +22,8 @@ final class DummyPrefix {
         }
         if (prependsByNormalizer(tokenizer.path("normalizer")) && preTokenizer.isNull()) {
             tokenizer.putNull("normalizer");
-            tokenizer.putObject("pre_tokenizer").put("type", "Metaspace").put("replacement", "▁").put("prepend_scheme", "first").put("split", false);
+            tokenizer.putObject("pre_tokenizer").put("type", "Metaspace").put("replacement", "▁").put("prepend_scheme", "first")
+                    .put("split", false);
             return true;
         }
         return false;

@@ -45,7 +45,8 @@ final class JsonTokenizer implements Tokenizer {
             var stream = new ByteArrayInputStream(file.json().getBytes(StandardCharsets.UTF_8));
             return new JsonTokenizer(file, HuggingFaceTokenizer.newInstance(stream, WHOLE), configs);
         } catch (IOException | RuntimeException e) {
-            throw e instanceof TokenizerException known ? known : new TokenizerException("%s is not a usable tokenizer: %s".formatted(json, e.getMessage()), e);
+            throw e instanceof TokenizerException known ? known
+                    : new TokenizerException("%s is not a usable tokenizer: %s".formatted(json, e.getMessage()), e);
         }
     }
 
@@ -56,7 +57,8 @@ final class JsonTokenizer implements Tokenizer {
         }
         if (Files.exists(dir.resolve("tokenizer.model"))) {
             return ("%s has a SentencePiece tokenizer.model but no tokenizer.json. Convert it once: in Python, "
-                    + "AutoTokenizer.from_pretrained(folder).save_pretrained(folder), or take tokenizer.json from a conversion of the same model.").formatted(dir);
+                    + "AutoTokenizer.from_pretrained(folder).save_pretrained(folder), or take tokenizer.json from a conversion of the same model.")
+                    .formatted(dir);
         }
         if (Files.exists(dir.resolve("vocab.json")) && Files.exists(dir.resolve("merges.txt"))) {
             return ("%s has vocab.json and merges.txt but no tokenizer.json. Convert them once: in Python, "

@@ -30,14 +30,16 @@ final class NativeTokenizers {
         String cache = System.getProperty(CACHE);
         try {
             System.setProperty(OFFLINE, "true");
-            if (cache == null && System.getenv(CACHE) == null && System.getenv("DJL_CACHE_DIR") == null && System.getProperty("DJL_CACHE_DIR") == null) {
+            if (cache == null && System.getenv(CACHE) == null && System.getenv("DJL_CACHE_DIR") == null
+                    && System.getProperty("DJL_CACHE_DIR") == null) {
                 System.setProperty(CACHE, cacheDir().toString());
             }
             LibUtils.checkStatus();
             loaded = true;
         } catch (RuntimeException | LinkageError e) {
             throw new TokenizerException("the native tokenizers library cannot be loaded on " + System.getProperty("os.name") + "/"
-                    + System.getProperty("os.arch") + ": " + rootMessage(e) + "; it exists for Linux and macOS on aarch64, Linux and Windows on x86_64", e);
+                    + System.getProperty("os.arch") + ": " + rootMessage(e)
+                    + "; it exists for Linux and macOS on aarch64, Linux and Windows on x86_64", e);
         } finally {
             restore(OFFLINE, offline);
             restore(CACHE, cache);

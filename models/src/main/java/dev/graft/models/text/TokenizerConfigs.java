@@ -28,7 +28,8 @@ record TokenizerConfigs(JsonNode tokenizerConfig, JsonNode specialTokensMap, Jso
     private static final List<String> UNKNOWNS = List.of("<unk>", "[UNK]");
 
     static TokenizerConfigs beside(Path tokenizerJson) {
-        return new TokenizerConfigs(read(tokenizerJson.resolveSibling("tokenizer_config.json")), read(tokenizerJson.resolveSibling("special_tokens_map.json")),
+        return new TokenizerConfigs(read(tokenizerJson.resolveSibling("tokenizer_config.json")),
+                read(tokenizerJson.resolveSibling("special_tokens_map.json")),
                 read(tokenizerJson.resolveSibling("config.json")), read(tokenizerJson.resolveSibling("generation_config.json")));
     }
 
@@ -79,7 +80,8 @@ record TokenizerConfigs(JsonNode tokenizerConfig, JsonNode specialTokensMap, Jso
             return configured.stream().mapToInt(Integer::intValue).findFirst();
         }
         if (!configured.isEmpty() && !configured.contains(own.getAsInt())) {
-            warnings.add("config.json says %s_token_id %s, the tokenizer says %d; the tokenizer's is used".formatted(role, configured, own.getAsInt()));
+            warnings.add("config.json says %s_token_id %s, the tokenizer says %d; the tokenizer's is used".formatted(role, configured,
+                    own.getAsInt()));
         }
         return own;
     }
@@ -96,7 +98,8 @@ record TokenizerConfigs(JsonNode tokenizerConfig, JsonNode specialTokensMap, Jso
             all.addAll(new TreeSet<>(configured));
             return List.copyOf(all);
         }
-        warnings.add("config.json says eos_token_id %s, the tokenizer says %d; the tokenizer's is used".formatted(configured, own.getAsInt()));
+        warnings.add(
+                "config.json says eos_token_id %s, the tokenizer says %d; the tokenizer's is used".formatted(configured, own.getAsInt()));
         return List.of(own.getAsInt());
     }
 

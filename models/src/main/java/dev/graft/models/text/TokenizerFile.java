@@ -43,7 +43,8 @@ record TokenizerFile(Path path, String json, Map<String, Integer> ids, String[] 
                 ids.put(vocab.get(i).path(0).asText(), i);
             }
         } else {
-            throw new TokenizerException("%s has no 'model.vocab'; is it a tokenizer.json of the Hugging Face tokenizers library?".formatted(path));
+            throw new TokenizerException(
+                    "%s has no 'model.vocab'; is it a tokenizer.json of the Hugging Face tokenizers library?".formatted(path));
         }
         for (JsonNode added : root.path("added_tokens")) {
             put(path, ids, added.path("content").asText(), added.path("id"));
@@ -59,7 +60,8 @@ record TokenizerFile(Path path, String json, Map<String, Integer> ids, String[] 
 
     private static void put(Path path, Map<String, Integer> ids, String token, JsonNode id) {
         if (!id.canConvertToInt() || !id.isIntegralNumber() || id.asInt() < 0 || id.asInt() > MAX_ID) {
-            throw new TokenizerException("%s: token '%s' has the id %s, which must be an integer from 0 to %d".formatted(path, token, id, MAX_ID));
+            throw new TokenizerException(
+                    "%s: token '%s' has the id %s, which must be an integer from 0 to %d".formatted(path, token, id, MAX_ID));
         }
         ids.put(token, id.asInt());
     }

@@ -108,11 +108,13 @@ class TokenizerTest {
 
     @Test
     void theConfigurationIsAskedWhenTheTokenizerKnowsNoRole() throws Exception {
-        Files.writeString(dir.resolve("tokenizer.json"), Files.readString(TokenizerGoldenTest.resource("golden/tokenizers/gpt2-style/tokenizer.json"))
-                .replace("<|endoftext|>", "<|stop|>"));
+        Files.writeString(dir.resolve("tokenizer.json"),
+                Files.readString(TokenizerGoldenTest.resource("golden/tokenizers/gpt2-style/tokenizer.json"))
+                        .replace("<|endoftext|>", "<|stop|>"));
         Files.writeString(dir.resolve("config.json"), "{\"eos_token_id\": 0}");
         try (Tokenizer tokenizer = Tokenizer.load(dir)) {
-            assertThat(tokenizer.specialIds()).isEqualTo(new SpecialIds(OptionalInt.empty(), List.of(0), OptionalInt.empty(), OptionalInt.empty(), List.of()));
+            assertThat(tokenizer.specialIds())
+                    .isEqualTo(new SpecialIds(OptionalInt.empty(), List.of(0), OptionalInt.empty(), OptionalInt.empty(), List.of()));
         }
     }
 
@@ -154,14 +156,16 @@ class TokenizerTest {
         Files.writeString(dir.resolve("tokenizer.model"), "x");
         assertThatThrownBy(() -> Tokenizer.load(dir)).isInstanceOf(TokenizerException.class).hasMessageContaining("tokenizer.model")
                 .hasMessageContaining("save_pretrained");
-        assertThatThrownBy(() -> Tokenizer.load(dir.resolve("nowhere/at/all"))).isInstanceOf(TokenizerException.class).hasMessageContaining("there is no folder");
+        assertThatThrownBy(() -> Tokenizer.load(dir.resolve("nowhere/at/all"))).isInstanceOf(TokenizerException.class)
+                .hasMessageContaining("there is no folder");
     }
 
     @Test
     void malformedFilesGiveOneClearError() throws Exception {
         Path json = dir.resolve("tokenizer.json");
         String good = Files.readString(TokenizerGoldenTest.resource("golden/tokenizers/bloom-style/tokenizer.json"));
-        for (String bad : List.of("", "{", "[]", "{\"model\": {}}", good.substring(0, good.length() / 2), good.replace("\"ByteLevel\"", "\"Telepathy\""),
+        for (String bad : List.of("", "{", "[]", "{\"model\": {}}", good.substring(0, good.length() / 2),
+                good.replace("\"ByteLevel\"", "\"Telepathy\""),
                 good.replaceFirst("\"id\": ?\\d+", "\"id\": 99999999999"), good.replaceFirst("\"id\": ?\\d+", "\"id\": -1"))) {
             Files.writeString(json, bad);
             assertThatThrownBy(() -> Tokenizer.load(dir)).isInstanceOf(TokenizerException.class).hasMessageContaining("tokenizer.json");

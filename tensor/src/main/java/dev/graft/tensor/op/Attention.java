@@ -37,11 +37,15 @@ public record Attention(double scale, boolean causal, boolean masked, boolean bi
     public List<Spec> infer(List<Spec> in) {
         Shape q = in.get(0).shape();
         Shape k = in.get(1).shape();
-        if (q.rank() != 4 || k.rank() != 4 || !k.equals(in.get(2).shape())) throw new ShapeException("q must be [B, T, H, D], k and v both [B, S, K, D]");
+        if (q.rank() != 4 || k.rank() != 4 || !k.equals(in.get(2).shape()))
+            throw new ShapeException("q must be [B, T, H, D], k and v both [B, S, K, D]");
         if (q.dim(0) != k.dim(0) || q.dim(3) != k.dim(3)) throw new ShapeException("q and k must agree in B and D, got " + q + " and " + k);
-        if (k.dim(2) == 0 || q.dim(2) % k.dim(2) != 0) throw new ShapeException(k.dim(2) + " key heads do not divide " + q.dim(2) + " query heads");
-        if (causal && k.dim(1) < q.dim(1)) throw new ShapeException("causal attention of " + q.dim(1) + " queries over only " + k.dim(1) + " keys");
-        if (masked && !in.get(3).shape().equals(k.range(0, 2))) throw new ShapeException("the mask must be [B, S], got " + in.get(3).shape());
+        if (k.dim(2) == 0 || q.dim(2) % k.dim(2) != 0)
+            throw new ShapeException(k.dim(2) + " key heads do not divide " + q.dim(2) + " query heads");
+        if (causal && k.dim(1) < q.dim(1))
+            throw new ShapeException("causal attention of " + q.dim(1) + " queries over only " + k.dim(1) + " keys");
+        if (masked && !in.get(3).shape().equals(k.range(0, 2)))
+            throw new ShapeException("the mask must be [B, S], got " + in.get(3).shape());
         if (biased) {
             Shape scores = Shape.of(q.dim(0), q.dim(2), q.dim(1), k.dim(1));
             Shape bias = in.getLast().shape();

@@ -1,8 +1,8 @@
 package dev.graft.tensor.op;
 
 import dev.graft.tensor.Call;
-import dev.graft.tensor.Grads;
 import dev.graft.tensor.Gradients;
+import dev.graft.tensor.Grads;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;

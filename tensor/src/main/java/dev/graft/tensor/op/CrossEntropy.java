@@ -25,7 +25,8 @@ public record CrossEntropy(int ignoreIndex) implements Composite {
     @Override
     public List<Spec> infer(List<Spec> in) {
         Shape logits = in.get(0).shape();
-        if (logits.rank() != 2 || !in.get(1).shape().equals(Shape.of(logits.dim(0)))) throw new ShapeException("logits must be [N, V] and targets [N]");
+        if (logits.rank() != 2 || !in.get(1).shape().equals(Shape.of(logits.dim(0))))
+            throw new ShapeException("logits must be [N, V] and targets [N]");
         Gather.requireIndex(in.get(1));
         Spec row = in.get(0).with(Shape.of(logits.dim(0)));
         return List.of(row, row);

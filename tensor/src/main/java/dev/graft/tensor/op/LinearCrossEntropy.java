@@ -58,7 +58,8 @@ public record LinearCrossEntropy(int ignoreIndex, boolean differentiated) implem
                 losses.add(outer.keep(loss.getFirst()));
                 if (differentiated) {
                     Tensor one = Tensor.ones(loss.getFirst().spec());
-                    gradients.add(outer.keep(new CrossEntropyGrad(ignoreIndex).apply(logits, chunk.target, loss.get(1), one).matmul(weight)));
+                    gradients.add(
+                            outer.keep(new CrossEntropyGrad(ignoreIndex).apply(logits, chunk.target, loss.get(1), one).matmul(weight)));
                 }
             }
         }

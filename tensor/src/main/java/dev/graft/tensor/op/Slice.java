@@ -15,7 +15,8 @@ public record Slice(int axis, int from, int to) implements ViewOp {
     @Override
     public Spec infer(Spec in) {
         int n = in.shape().dim(axis);
-        if (from < 0 || to < from || to > n) throw new ShapeException("elements %d to %d of axis %d, which has %d".formatted(from, to, axis, n));
+        if (from < 0 || to < from || to > n)
+            throw new ShapeException("elements %d to %d of axis %d, which has %d".formatted(from, to, axis, n));
         return in.with(in.shape().with(axis, to - from));
     }
 

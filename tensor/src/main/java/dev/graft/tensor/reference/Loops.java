@@ -53,7 +53,7 @@ public final class Loops {
                 Elements b = Elements.of(in.get(2).expand(out.shape()));
                 each(out, i -> condition.get(i) != 0 ? a.get(i) : b.get(i));
             }
-            case Cast _, Copy _ -> {
+            case Cast _,Copy _ -> {
                 Elements x = Elements.of(in.getFirst());
                 each(out, x::get);
             }

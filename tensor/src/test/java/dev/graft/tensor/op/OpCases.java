@@ -101,7 +101,8 @@ public final class OpCases {
     public static List<Case> all() {
         List<Case> cases = new ArrayList<>();
         for (Unary f : Unary.values()) {
-            boolean positive = f == Unary.SQRT || f == Unary.RSQRT || f == Unary.LOG || f == Unary.RECIP || f == Unary.ABS || f == Unary.SIGN || f == Unary.RELU;
+            boolean positive = f == Unary.SQRT || f == Unary.RSQRT || f == Unary.LOG || f == Unary.RECIP || f == Unary.ABS
+                    || f == Unary.SIGN || f == Unary.RELU;
             for (int[] d : new int[][] {{1}, {3, 5}, {17}, {33}}) cases.add(of(f, positive ? positive(d) : x(d)));
         }
         for (Binary f : List.of(Binary.ADD, Binary.SUB, Binary.MUL, Binary.DIV, Binary.MAX, Binary.MIN)) {
