@@ -1,0 +1,63 @@
+package dev.graft.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
+
+/// The results of one run, with where they were measured: one JSON file.
+public record Ledger(Environment environment, List<Result> results) {
+    private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
+
+    static Ledger read(Path file) throws IOException {
+        return JSON.readValue(file.toFile(), Ledger.class);
+    }
+
+    void write(Path file) throws IOException {
+        if (file.toAbsolutePath().getParent() != null) Files.createDirectories(file.toAbsolutePath().getParent());
+        JSON.writeValue(file.toFile(), this);
+    }
+
+    /// A Markdown table: time, rates, and shares of the peaks measured in this run with as many threads.
+    String table() {
+        StringBuilder text = new StringBuilder("""
+                | bench | parameters | threads | median | of JVMs, min – max | GFLOP/s | GB/s | share of peak |
+                | --- | --- | --- | --- | --- | --- | --- | --- |
+                """);
+        for (Result r : results) {
+            double t = r.seconds();
+            double min = Arrays.stream(r.perJvm()).min().orElse(t);
+            double max = Arrays.stream(r.perJvm()).max().orElse(t);
+            text.append("| %s | %s | %d | %s | %s – %s | %s | %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(), time(t), time(min), time(max),
+                    r.flops() > 0 ? "%.1f".formatted(r.flops() / t / 1e9) : "", r.bytes() > 0 ? "%.1f".formatted(r.bytes() / t / 1e9) : "", share(r)));
+        }
+        return text.toString();
+    }
+
+    private String share(Result r) {
+        double fma = peak("FMA", r.threads(), Result::flops);
+        double read = peak("READ", r.threads(), Result::bytes);
+        String flops = r.flops() > 0 && fma > 0 ? "%.0f %% of FMA".formatted(100 * r.flops() / r.seconds() / fma) : "";
+        String bytes = r.bytes() > 0 && read > 0 ? "%.0f %% of read".formatted(100 * r.bytes() / r.seconds() / read) : "";
+        return flops.isEmpty() || bytes.isEmpty() ? flops + bytes : flops + ", " + bytes;
+    }
+
+    private double peak(String kind, int threads, ToDoubleFunction<Result> what) {
+        return results.stream().filter(p -> p.bench().contains("PeakBench") && p.threads() == threads && kind.equals(p.params().get("kind")))
+                .mapToDouble(p -> what.applyAsDouble(p) / p.seconds()).max().orElse(0);
+    }
+
+    private static String params(Map<String, String> params) {
+        return params.entrySet().stream().map(e -> e.getKey() + "=" + e.getValue()).collect(Collectors.joining(" "));
+    }
+
+    private static String time(double seconds) {
+        return seconds >= 1 ? "%.2f s".formatted(seconds) : seconds >= 1e-3 ? "%.2f ms".formatted(seconds * 1e3) : "%.1f µs".formatted(seconds * 1e6);
+    }
+}

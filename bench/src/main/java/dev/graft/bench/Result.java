@@ -1,0 +1,78 @@
+package dev.graft.bench;
+
+import java.lang.reflect.Field;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.DoubleStream;
+import org.openjdk.jmh.infra.BenchmarkParams;
+import org.openjdk.jmh.results.BenchmarkResult;
+import org.openjdk.jmh.results.RunResult;
+
+/// One bench at one set of parameters: the time of a call over all JVMs, and what a call costs.
+///
+/// @param perJvm median seconds a call, one per fresh JVM
+/// @param samples seconds a call of every iteration
+public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes) {
+
+    static Result of(RunResult run, int threads) {
+        BenchmarkParams p = run.getParams();
+        Map<String, String> params = new TreeMap<>();
+        for (String key : p.getParamsKeys()) params.put(key, p.getParam(key));
+        double unit = p.getTimeUnit().toNanos(1) / (double) TimeUnit.SECONDS.toNanos(1);
+        double[] perJvm = run.getBenchmarkResults().stream().mapToDouble(r -> median(times(r).map(t -> t * unit).toArray())).toArray();
+        double[] samples = run.getBenchmarkResults().stream().flatMapToDouble(r -> times(r).map(t -> t * unit)).toArray();
+        Work work = work(p, params);
+        String name = p.getBenchmark().replace("dev.graft.bench.", "");
+        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes());
+    }
+
+    /// Median over the JVMs of their medians.
+    public double seconds() {
+        return median(perJvm);
+    }
+
+    private static DoubleStream times(BenchmarkResult r) {
+        return r.getIterationResults().stream().mapToDouble(i -> i.getPrimaryResult().getScore());
+    }
+
+    private static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        int n = sorted.length;
+        return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    }
+
+    /// What a call costs: asked of an instance of the bench with these parameters set.
+    private static Work work(BenchmarkParams p, Map<String, String> params) {
+        try {
+            Class<?> type = Class.forName(p.getBenchmark().substring(0, p.getBenchmark().lastIndexOf('.')));
+            if (!Work.Known.class.isAssignableFrom(type)) return new Work(0, 0);
+            String before = System.setProperty("graft.threads", threads(p));
+            try {
+                Object bench = type.getDeclaredConstructor().newInstance();
+                for (Map.Entry<String, String> e : params.entrySet()) set(bench, type.getField(e.getKey()), e.getValue());
+                return ((Work.Known) bench).work();
+            } finally {
+                if (before == null) System.clearProperty("graft.threads");
+                else System.setProperty("graft.threads", before);
+            }
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("cannot ask " + p.getBenchmark() + " for its work", e);
+        }
+    }
+
+    private static String threads(BenchmarkParams p) {
+        return p.getJvmArgs().stream().filter(a -> a.startsWith("-Dgraft.threads=")).reduce((_, last) -> last).orElseThrow().substring(16);
+    }
+
+    @SuppressWarnings({"unchecked", "rawtypes"})
+    private static void set(Object bench, Field field, String value) throws IllegalAccessException {
+        Class<?> type = field.getType();
+        if (type.isEnum()) field.set(bench, Enum.valueOf((Class<? extends Enum>) type, value));
+        else if (type == int.class) field.setInt(bench, Integer.parseInt(value));
+        else if (type == boolean.class) field.setBoolean(bench, Boolean.parseBoolean(value));
+        else field.set(bench, value);
+    }
+}
