@@ -1,0 +1,3 @@
+module example.train {
+    requires dev.graft.tensor;
+}
