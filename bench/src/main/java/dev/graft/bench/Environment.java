@@ -9,7 +9,8 @@ import java.util.List;
 /// Where and how figures were measured.
 public record Environment(String date, String cpu, int cores, String jdk, String os, String commit, String command) {
     static Environment here(List<String> args) {
-        return new Environment(LocalDate.now().toString(), processor(), Runtime.getRuntime().availableProcessors(), Runtime.version().toString(),
+        return new Environment(LocalDate.now().toString(), processor(), Runtime.getRuntime().availableProcessors(),
+                Runtime.version().toString(),
                 System.getProperty("os.name") + " " + System.getProperty("os.arch"), System.getProperty("graft.commit", describe()),
                 "graft bench " + String.join(" ", args));
     }

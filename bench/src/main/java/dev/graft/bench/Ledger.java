@@ -34,8 +34,10 @@ public record Ledger(Environment environment, List<Result> results) {
             double t = r.seconds();
             double min = Arrays.stream(r.perJvm()).min().orElse(t);
             double max = Arrays.stream(r.perJvm()).max().orElse(t);
-            text.append("| %s | %s | %d | %s | %s – %s | %s | %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(), time(t), time(min), time(max),
-                    r.flops() > 0 ? "%.1f".formatted(r.flops() / t / 1e9) : "", r.bytes() > 0 ? "%.1f".formatted(r.bytes() / t / 1e9) : "", share(r)));
+            text.append("| %s | %s | %d | %s | %s – %s | %s | %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(), time(t),
+                    time(min), time(max),
+                    r.flops() > 0 ? "%.1f".formatted(r.flops() / t / 1e9) : "", r.bytes() > 0 ? "%.1f".formatted(r.bytes() / t / 1e9) : "",
+                    share(r)));
         }
         return text.toString();
     }
@@ -49,7 +51,8 @@ public record Ledger(Environment environment, List<Result> results) {
     }
 
     private double peak(String kind, int threads, ToDoubleFunction<Result> what) {
-        return results.stream().filter(p -> p.bench().contains("PeakBench") && p.threads() == threads && kind.equals(p.params().get("kind")))
+        return results.stream()
+                .filter(p -> p.bench().contains("PeakBench") && p.threads() == threads && kind.equals(p.params().get("kind")))
                 .mapToDouble(p -> what.applyAsDouble(p) / p.seconds()).max().orElse(0);
     }
 
@@ -58,6 +61,7 @@ public record Ledger(Environment environment, List<Result> results) {
     }
 
     private static String time(double seconds) {
-        return seconds >= 1 ? "%.2f s".formatted(seconds) : seconds >= 1e-3 ? "%.2f ms".formatted(seconds * 1e3) : "%.1f µs".formatted(seconds * 1e6);
+        return seconds >= 1 ? "%.2f s".formatted(seconds)
+                : seconds >= 1e-3 ? "%.2f ms".formatted(seconds * 1e3) : "%.1f µs".formatted(seconds * 1e6);
     }
 }

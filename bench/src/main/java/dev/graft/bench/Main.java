@@ -20,7 +20,8 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 /// graft bench report [DIR]                                            writes DIR/RESULTS.md from DIR/results/*.json
 /// ```
 public final class Main {
-    private static final List<String> JVM = List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx2g");
+    private static final List<String> JVM = List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
+            "-Xmx2g");
 
     private Main() {
     }
@@ -60,7 +61,8 @@ public final class Main {
 
     private static void report(Path dir) throws IOException {
         Path results = dir.resolve("results");
-        if (!Files.isDirectory(results)) throw new IllegalArgumentException("no folder " + results + "; run a bench with --out " + results + "/NAME.json first");
+        if (!Files.isDirectory(results))
+            throw new IllegalArgumentException("no folder " + results + "; run a bench with --out " + results + "/NAME.json first");
         List<Path> files;
         try (var list = Files.list(results)) {
             files = list.filter(f -> f.toString().endsWith(".json")).sorted().toList();

@@ -19,7 +19,8 @@ final class Report {
             Ledger ledger = Ledger.read(file);
             Environment e = ledger.environment();
             text.append("\n## ").append(file.getFileName().toString().replaceAll("\\.json$", "")).append("\n\n");
-            text.append("%s, %d cores, %s, JDK %s, %s, commit %s.%n%n".formatted(e.cpu(), e.cores(), e.os(), e.jdk(), e.date(), e.commit()));
+            text.append(
+                    "%s, %d cores, %s, JDK %s, %s, commit %s.%n%n".formatted(e.cpu(), e.cores(), e.os(), e.jdk(), e.date(), e.commit()));
             text.append("    ").append(e.command()).append("\n\n").append(ledger.table());
         }
         return text.toString();
