@@ -6,6 +6,7 @@ module dev.graft.models {
     requires org.slf4j;
 
     exports dev.graft.models;
+    exports dev.graft.models.generate;
     exports dev.graft.models.io;
     exports dev.graft.models.text;
 }

@@ -1,0 +1,11 @@
+package dev.graft.models.generate;
+
+/// Why a text ended.
+public enum FinishReason {
+    /// The model produced an end token.
+    EOS,
+    /// A stop string appeared.
+    STOP_STRING,
+    /// `max_new_tokens` were generated.
+    LENGTH
+}

@@ -1,0 +1,18 @@
+package dev.graft.peft.eval;
+
+import java.util.Objects;
+
+/// One record of a training or test set.
+///
+/// @param instruction the question, options and answer format included
+/// @param input       further context; empty in all sets of LLM-Adapters
+/// @param output      the response to train on; evaluation ignores it
+/// @param answer      the gold answer, as text: `15.0`, `B`, `solution1`
+public record Item(String instruction, String input, String output, String answer) {
+    public Item {
+        Objects.requireNonNull(instruction, "instruction");
+        Objects.requireNonNull(input, "input");
+        Objects.requireNonNull(output, "output");
+        Objects.requireNonNull(answer, "answer");
+    }
+}
