@@ -8,5 +8,6 @@ module dev.graft.models {
     exports dev.graft.models;
     exports dev.graft.models.generate;
     exports dev.graft.models.io;
+    exports dev.graft.models.llama;
     exports dev.graft.models.text;
 }

@@ -7,16 +7,24 @@ import dev.graft.tensor.Tensor;
 ///
 /// @param ids token ids, I32 `[B, T]`
 /// @param mask 1 where a key may be attended to, I32 `[B, S]` with S = T plus what the cache holds; null when every token counts
-/// @param positions position of each token, I32 `[B, T]`, counting unmasked tokens from 0
+/// @param positions position of each token, I32 `[B, T]`, counting unmasked tokens from 0, so each less than S
 public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
+
+    /// A batch without padding, from host arrays.
+    ///
+    /// @param ids `[B][T]`, all rows of one length
+    public static Inputs of(int[][] ids) {
+        return of(ids, null);
+    }
 
     /// A batch from host arrays, without a cache: positions count unmasked tokens from 0.
     ///
     /// @param ids `[B][T]`, all rows of one length
-    /// @param mask the same shape, 0 for padding; null when there is none
+    /// @param mask the same shape, 1 for a token and 0 for padding, on either side; null when there is none
     public static Inputs of(int[][] ids, int[][] mask) {
         int rows = ids.length;
         int columns = rows == 0 ? 0 : ids[0].length;
+        if (columns == 0) throw new ShapeException("a batch needs at least one row of at least one token, got [" + rows + ", 0]");
         int[] flat = new int[rows * columns];
         int[] keep = new int[rows * columns];
         int[] positions = new int[rows * columns];
@@ -30,6 +38,7 @@ public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
                 int i = b * columns + t;
                 flat[i] = ids[b][t];
                 keep[i] = mask == null ? 1 : mask[b][t];
+                if (keep[i] != 0 && keep[i] != 1) throw new ShapeException("a mask is 0 or 1, got %d in row %d".formatted(keep[i], b));
                 positions[i] = Math.max(0, position - 1 + keep[i]);
                 position += keep[i];
                 padded |= keep[i] == 0;

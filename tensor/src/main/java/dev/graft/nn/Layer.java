@@ -3,6 +3,7 @@ package dev.graft.nn;
 import dev.graft.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /// A module with one tensor in and one out. Adapters surround layers by hooks; names, weights and the model's code stay as they are.
 public abstract class Layer extends Module {
@@ -13,11 +14,16 @@ public abstract class Layer extends Module {
 
     /// [#compute], inside the hooks; the one attached last is outermost.
     public final Tensor forward(Tensor x) {
-        return forward(x, hooks.size());
+        return forward(x, this::compute);
     }
 
-    private Tensor forward(Tensor x, int depth) {
-        return depth == 0 ? compute(x) : hooks.get(depth - 1).around(x, inner -> forward(inner, depth - 1));
+    /// The same with the layer's work given: for layers that need more than `x`, as attention does.
+    protected final Tensor forward(Tensor x, UnaryOperator<Tensor> work) {
+        return forward(x, work, hooks.size());
+    }
+
+    private Tensor forward(Tensor x, UnaryOperator<Tensor> work, int depth) {
+        return depth == 0 ? work.apply(x) : hooks.get(depth - 1).around(x, inner -> forward(inner, work, depth - 1));
     }
 
     public final void attach(LayerHook hook) {

@@ -9,6 +9,9 @@ import dev.graft.tensor.Tensor;
 /// y = x Wᵀ + b
 /// ```
 /// x: `[…, in]`, W: `[out, in]`, b: `[out]` or absent, y: `[…, out]`.
+///
+/// The weight may belong to another part: an output layer tied to its embedding. It is then listed, saved and counted where it belongs, once, and
+/// its gradient is the sum of both uses.
 public final class Linear extends Layer {
     private final int in;
     private final int out;
@@ -22,10 +25,22 @@ public final class Linear extends Layer {
         this.bias = bias ? param("bias", Shape.of(out)) : null;
     }
 
+    private Linear(Parameter weight) {
+        this.in = weight.shape().dim(1);
+        this.out = weight.shape().dim(0);
+        this.weight = weight;
+        this.bias = null;
+    }
+
+    /// A layer without bias on the weight `[out, in]` of another part.
+    public static Linear tiedTo(Parameter weight) {
+        return new Linear(weight);
+    }
+
     @Override
     protected Tensor compute(Tensor x) {
         Tensor y = weight.weight().linear(x);
-        return bias == null ? y : y.add(bias.value());
+        return bias == null ? y : y.add(bias.value().to(y.dtype()));
     }
 
     public int in() {

@@ -2,6 +2,7 @@ package dev.graft.nn;
 
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -50,6 +51,11 @@ public abstract class Module implements AutoCloseable {
     public final <M extends Module> Stream<M> modules(Class<M> kind) {
         Stream<M> self = kind.isInstance(this) ? Stream.of(kind.cast(this)) : Stream.empty();
         return Stream.concat(self, children.values().stream().flatMap(m -> m.modules(kind)));
+    }
+
+    /// Gives this tree a tensor that is no parameter (a table of angles), to be let go with it. Returns the tensor.
+    protected final Tensor own(Tensor t) {
+        return memory().keep(t);
     }
 
     final Scope memory() {

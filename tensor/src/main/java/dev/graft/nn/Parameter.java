@@ -69,11 +69,16 @@ public final class Parameter {
         return leaf != null;
     }
 
-    /// Whether backward passes compute its gradient.
+    /// Whether backward passes compute its gradient. Values that lie in a read-only file are copied, so that an optimizer can write.
     public void trainable(boolean trainable) {
         if (trainable && !(weight() instanceof Weight.Dense)) {
             throw new TensorException(
                     "'%s' is stored as %s and cannot be trained; keep it as f32 or bf16".formatted(name(), weight.format()));
+        }
+        if (trainable && value().view().storage().isReadOnly()) {
+            try (var _ = Scope.open(value().backend())) {
+                fill(value().detach().copy());
+            }
         }
         leaf = trainable ? leaf == null ? new Leaf(name()) : leaf : null;
         if (weight instanceof Weight.Dense(Tensor value)) value.leaf(leaf);

@@ -107,6 +107,8 @@ public final class Engine {
 
     private static void requireWritable(Op op, Tensor out) {
         out.requireOpen(op.name());
+        if (out.view().storage().isReadOnly())
+            throw new TensorException("[" + op.name() + "] writes into " + out.spec() + " of a read-only file; copy() it first");
         if (out.node() instanceof Call)
             throw new TensorException("[" + op.name() + "] writes in place into a tensor whose history is recorded");
     }

@@ -156,6 +156,11 @@ public final class HostMemory {
         }
 
         @Override
+        public boolean isReadOnly() {
+            return segment.isReadOnly();
+        }
+
+        @Override
         protected void free() {
             // the lender frees it
         }

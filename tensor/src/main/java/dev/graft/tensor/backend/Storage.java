@@ -16,6 +16,11 @@ public abstract class Storage {
     /// The block as host memory. Backends whose memory the host can't address throw [IllegalStateException].
     public abstract MemorySegment segment();
 
+    /// Whether nothing may be written here (a mapped checkpoint).
+    public boolean isReadOnly() {
+        return false;
+    }
+
     /// Gives the block back. Called once, by the last holder.
     protected abstract void free();
 

@@ -67,7 +67,7 @@ public record Attention(double scale, boolean causal, boolean masked, boolean bi
         Tensor scores = scores(in);                                             // [B, K, H/K, T, S]
         Tensor max = scores.max(-1);
         Tensor e = scores.sub(max).exp().mul(allowed(scores));
-        Tensor sum = e.sum(-1).max(Tensor.scalar(q.dtype(), 1e-300));
+        Tensor sum = e.sum(-1).max(Tensor.scalar(q.dtype(), 1e-30));
         Tensor y = e.div(sum).matmul(heads(in.get(2), in.get(1).dim(2)));        // [B, K, H/K, T, D]
         return List.of(together(y, q.shape()), max.add(sum.log()).reshape(q.dim(0), q.dim(2), q.dim(1)));
     }

@@ -1,0 +1,17 @@
+package dev.graft.models;
+
+import dev.graft.tensor.Tensor;
+
+/// One pass over a batch: what attention needs besides the activations. S counts the keys in reach: virtual tokens, cached ones and the T of this pass.
+///
+/// @param positions I32 `[B, T]`, each less than S
+/// @param keys S
+/// @param mask I32 `[B, S]`, 0 where a key is padding; null when none is
+/// @param bias added to the scores, `[B or 1, H or 1, 1, S]` (ALiBi); null when there is none
+/// @param prefix keys and values to put before the first token of each layer; null when there are none, or the cache has them already
+/// @param cache keys and values of earlier tokens; null when there are none
+public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, VirtualTokens.Prefix prefix, KvCache cache) {
+    public Pass withBias(Tensor other) {
+        return new Pass(positions, keys, mask, other, prefix, cache);
+    }
+}

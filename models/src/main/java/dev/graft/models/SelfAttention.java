@@ -1,0 +1,40 @@
+package dev.graft.models;
+
+import dev.graft.nn.Layer;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.Attention;
+
+/// The attention sublayer of a block, `[B, T, C] → [B, T, C]`. Architectures differ in how queries, keys and values are made; how they meet the cache,
+/// an adapter's prefix and each other is here.
+public abstract class SelfAttention extends Layer {
+    private final int layer;
+
+    /// @param layer its number, from 0
+    protected SelfAttention(int layer) {
+        this.layer = layer;
+    }
+
+    /// The sublayer inside its hooks.
+    public final Tensor forward(Tensor x, Pass pass) {
+        return forward(x, h -> compute(h, pass));
+    }
+
+    protected abstract Tensor compute(Tensor x, Pass pass);
+
+    /// Rows without padding, cache or prefix.
+    @Override
+    protected final Tensor compute(Tensor x) {
+        int t = x.dim(1);
+        Tensor positions = Tensor.range(DType.I32, t).expand(x.dim(0), t);
+        return compute(x, new Pass(positions, t, null, null, null, null));
+    }
+
+    /// Causal attention of q `[B, T, H, D]` to k and v `[B, T, K, D]` and to all that came before them; `[B, T, H, D]`. Scores are scaled by `1/√D`.
+    protected final Tensor attend(Tensor q, Tensor k, Tensor v, Pass pass) {
+        var all = new KeysValues(k, v);
+        if (pass.prefix() != null) all = pass.prefix().of(layer, q.dim(0)).then(all);
+        if (pass.cache() != null) all = pass.cache().append(layer, all);
+        return Attention.of(q, all.keys(), all.values(), 1 / Math.sqrt(q.dim(3)), true, pass.mask(), pass.bias());
+    }
+}

@@ -1,0 +1,161 @@
+package dev.graft.models.llama;
+
+import dev.graft.models.ModelConfig;
+import dev.graft.models.Rotary;
+import dev.graft.models.io.JsonObject;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeMap;
+
+/// A LLaMA's size and constants, in the words of config.json.
+///
+/// @param vocab `vocab_size`
+/// @param hidden `hidden_size`
+/// @param intermediate `intermediate_size`, the width of the MLP
+/// @param layers `num_hidden_layers`
+/// @param heads `num_attention_heads`
+/// @param keyValueHeads `num_key_value_heads`, each serving a run of `heads / keyValueHeads` query heads
+/// @param headDim `head_dim`
+/// @param normEps `rms_norm_eps`
+/// @param ropeTheta `rope_theta`
+/// @param ropeScaling `rope_scaling`, or the newer `rope_parameters`
+/// @param maxPositions `max_position_embeddings`
+/// @param attentionBias whether the four projections of attention have biases
+/// @param mlpBias whether the three projections of the MLP have biases
+/// @param tied `tie_word_embeddings`: the output layer is the embedding matrix
+/// @param initializerRange standard deviation of new weights
+/// @param bos begin-of-text token
+/// @param eos end-of-text tokens
+/// @param pad padding token
+public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headDim, double normEps,
+        double ropeTheta,
+        RopeScaling ropeScaling, int maxPositions, boolean attentionBias, boolean mlpBias, boolean tied, double initializerRange,
+        OptionalInt bos,
+        List<Integer> eos, OptionalInt pad) implements ModelConfig {
+    public static final String MODEL_TYPE = "llama";
+
+    /// Keys by which relatives of LLaMA ask for arithmetic that is not here. Any value but null, false, 0 and empty is refused.
+    private static final Set<String> OTHER_ARITHMETIC = Set.of("attn_logit_softcapping", "final_logit_softcapping", "clip_qkv", "qk_norm",
+            "use_qk_norm",
+            "quantization_config", "num_local_experts", "num_experts", "embedding_multiplier", "residual_multiplier",
+            "attention_multiplier", "logits_scaling",
+            "alibi", "no_rope_layers", "attention_dropout");
+
+    public LlamaConfig {
+        eos = List.copyOf(eos);
+    }
+
+    /// From config.json. What is absent has the default of Hugging Face's `LlamaConfig`; what this model does not compute is refused, naming the key.
+    public static LlamaConfig of(JsonObject json) {
+        refuseOtherArithmetic(json);
+        int hidden = size(json, "hidden_size", 4096);
+        int heads = size(json, "num_attention_heads", 32);
+        int keyValueHeads = size(json, "num_key_value_heads", heads);
+        if (heads % keyValueHeads != 0) {
+            throw json.problem("num_key_value_heads", "must divide num_attention_heads, got " + keyValueHeads + " and " + heads);
+        }
+        if (!json.has("head_dim") && hidden % heads != 0) {
+            throw json.problem("hidden_size",
+                    "must be a multiple of num_attention_heads when head_dim is absent, got " + hidden + " and " + heads);
+        }
+        int headDim = size(json, "head_dim", hidden / heads);
+        if (headDim % 2 != 0) throw json.problem("head_dim", "must be even to be rotated, got " + headDim);
+        Optional<JsonObject> newer = json.optObject("rope_parameters");
+        Optional<JsonObject> scaling = newer.isPresent() ? newer : json.optObject("rope_scaling");
+        double theta = newer.filter(o -> o.has("rope_theta")).map(o -> o.requireDouble("rope_theta"))
+                .orElse(json.optDouble("rope_theta", 10000));
+        if (theta <= 0) throw json.problem("rope_theta", "must be above 0, got " + theta);
+        double eps = json.optDouble("rms_norm_eps", 1e-6);
+        if (eps < 0) throw json.problem("rms_norm_eps", "must not be negative, got " + eps);
+        return new LlamaConfig(size(json, "vocab_size", 32000), hidden, size(json, "intermediate_size", 11008),
+                size(json, "num_hidden_layers", 32), heads,
+                keyValueHeads, headDim, eps, theta, scaling.map(RopeScaling::of).orElse(new RopeScaling.None()),
+                size(json, "max_position_embeddings", 2048),
+                json.optBoolean("attention_bias", false), json.optBoolean("mlp_bias", false), json.optBoolean("tie_word_embeddings", false),
+                json.optDouble("initializer_range", 0.02), token(json, "bos_token_id", 1), eos(json), json.optInt("pad_token_id"));
+    }
+
+    /// Rotary frequencies after scaling, `[headDim / 2]`.
+    public double[] ropeFrequencies() {
+        return Arrays.stream(Rotary.frequencies(ropeTheta, headDim)).map(ropeScaling::scale).toArray();
+    }
+
+    @Override
+    public String modelType() {
+        return MODEL_TYPE;
+    }
+
+    /// Both spellings of the rotary keys, for readers of either age.
+    @Override
+    public Map<String, Object> toJson() {
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("architectures", List.of("LlamaForCausalLM"));
+        json.put("model_type", MODEL_TYPE);
+        json.put("vocab_size", vocab);
+        json.put("hidden_size", hidden);
+        json.put("intermediate_size", intermediate);
+        json.put("num_hidden_layers", layers);
+        json.put("num_attention_heads", heads);
+        json.put("num_key_value_heads", keyValueHeads);
+        json.put("head_dim", headDim);
+        json.put("hidden_act", "silu");
+        json.put("max_position_embeddings", maxPositions);
+        json.put("rms_norm_eps", normEps);
+        json.put("rope_theta", ropeTheta);
+        json.put("rope_scaling", ropeScaling instanceof RopeScaling.None ? null : new TreeMap<>(ropeScaling.toJson()));
+        json.put("rope_parameters", ropeScaling.toJson(ropeTheta));
+        json.put("attention_bias", attentionBias);
+        json.put("attention_dropout", 0.0);
+        json.put("mlp_bias", mlpBias);
+        json.put("tie_word_embeddings", tied);
+        json.put("initializer_range", initializerRange);
+        json.put("bos_token_id", bos.isPresent() ? bos.getAsInt() : null);
+        json.put("eos_token_id", switch (eos.size()) {
+            case 0 -> null;
+            case 1 -> eos.getFirst();
+            default -> eos;
+        });
+        json.put("pad_token_id", pad.isPresent() ? pad.getAsInt() : null);
+        json.put("use_cache", true);
+        return json;
+    }
+
+    private static void refuseOtherArithmetic(JsonObject json) {
+        String act = json.optString("hidden_act", "silu");
+        if (!act.equals("silu") && !act.equals("swish"))
+            throw json.problem("hidden_act", "is '" + act + "'; LLaMA is computed with silu only");
+        if (json.has("sliding_window") && json.optBoolean("use_sliding_window", true)) {
+            throw json.problem("sliding_window", "is active; every token attends to all before it here");
+        }
+        if (json.optStrings("layer_types").orElse(List.of()).stream().anyMatch(t -> !t.equals("full_attention"))) {
+            throw json.problem("layer_types", "may only list full_attention");
+        }
+        if (json.optDouble("partial_rotary_factor", 1) != 1)
+            throw json.problem("partial_rotary_factor", "must be 1: LLaMA turns whole heads");
+        for (String key : OTHER_ARITHMETIC) {
+            boolean zero = json.isNumber(key) && json.requireDouble(key) == 0;
+            if (!zero && !json.isNeutral(key)) throw json.problem(key, "is set; this arithmetic is not part of LLaMA as computed here");
+        }
+    }
+
+    private static int size(JsonObject json, String key, int otherwise) {
+        int value = json.optInt(key, otherwise);
+        if (value < 1) throw json.problem(key, "must be at least 1, got " + value);
+        return value;
+    }
+
+    private static OptionalInt token(JsonObject json, String key, int otherwise) {
+        return json.keys().contains(key) ? json.optInt(key) : OptionalInt.of(otherwise);
+    }
+
+    private static List<Integer> eos(JsonObject json) {
+        if (json.isList("eos_token_id")) return json.requireInts("eos_token_id");
+        OptionalInt one = token(json, "eos_token_id", 2);
+        return one.isPresent() ? List.of(one.getAsInt()) : List.of();
+    }
+}

@@ -1,0 +1,110 @@
+package dev.graft.models.llama;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.GoldenTensors;
+import dev.graft.models.Inputs;
+import dev.graft.models.LoadOptions;
+import dev.graft.models.LoadOptions.Weights;
+import dev.graft.models.ModelLoader;
+import dev.graft.nn.Parameter;
+import dev.graft.tensor.Grads;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Tape;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.LinearCrossEntropy;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// LLaMA against what Hugging Face's computes.
+class LlamaGoldenTest {
+    private static final int IGNORED = -100;
+
+    @ParameterizedTest
+    @CsvSource({"llama-mha, right.", "llama-mha, left.", "llama-gqa-tied, right.", "llama-gqa-tied, left."})
+    void logitsAndHiddenStatesAgree(String name, String side) {
+        try (GoldenTensors golden = GoldenTensors.of("models/" + name);
+                CausalLm model = ModelLoader.load(golden.folder());
+                var _ = Scope.open()) {
+            Inputs in = golden.inputs(side);
+            golden.check(side + "logits", visible(model.logits(in), golden.ints(side + "attention_mask")));
+            List<Tensor> states = model.hiddenStates(in);
+            assertThat(states).hasSize(model.config().layers() + 1);
+            for (int i = 0; i < states.size(); i++) {
+                int[][] mask = golden.ints(side + "attention_mask");
+                String hidden = side + "hidden." + i;
+                GoldenTensors.check(hidden, visible(states.get(i), mask), visible(golden.floats(hidden), mask), 1e-4);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"llama-mha, false", "llama-mha, true", "llama-gqa-tied, false", "llama-gqa-tied, true"})
+    void lossAndEveryGradientAgree(String name, boolean checkpointing) {
+        try (GoldenTensors golden = GoldenTensors.of("models/" + name);
+                GoldenTensors expected = golden.file("grads.safetensors");
+                CausalLm model = ModelLoader.load(golden.folder());
+                var _ = Scope.open()) {
+            model.parameters().forEach(p -> p.trainable(true));
+            model.checkpointing(checkpointing);
+            try (Tape tape = Tape.open()) {
+                Tensor loss = loss(model, golden.inputs("right."), golden.ints("right.labels"));
+                golden.check("right.loss", loss.toFloats());
+                try (Grads grads = tape.backward(loss)) {
+                    assertThat(model.parameters().map(Parameter::name).collect(Collectors.toSet())).isEqualTo(expected.names());
+                    model.parameters().forEach(p -> expected.check(p.name(), grads.of(p).toFloats()));
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"llama-mha, left.", "llama-gqa-tied, left."})
+    void lossOfLeftPaddingAgrees(String name, String side) {
+        try (GoldenTensors golden = GoldenTensors.of("models/" + name);
+                CausalLm model = ModelLoader.load(golden.folder());
+                var _ = Scope.open()) {
+            golden.check(side + "loss", loss(model, golden.inputs(side), golden.ints(side + "labels")).toFloats());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama-bf16-sharded", "llama-old-rope-keys"})
+    void otherClothesAgree(String name) {
+        for (Weights weights : List.of(Weights.STORED, Weights.F32)) {
+            try (GoldenTensors golden = GoldenTensors.of("formats/" + name);
+                    CausalLm model = ModelLoader.load(golden.folder(), LoadOptions.DEFAULT.withWeights(weights));
+                    var _ = Scope.open()) {
+                golden.check("logits", visible(model.logits(golden.inputs("")), golden.ints("attention_mask")));
+            }
+        }
+    }
+
+    /// Mean cross-entropy of the next token, as transformers computes it.
+    private static Tensor loss(CausalLm model, Inputs in, int[][] labels) {
+        Tensor h = model.hidden(in, null);
+        int t = h.dim(1) - 1;
+        int[] next = Arrays.stream(labels).flatMapToInt(row -> Arrays.stream(row, 1, t + 1)).toArray();
+        Tensor x = h.slice(1, 0, t).reshape(-1, h.dim(2));
+        Tensor rows = LinearCrossEntropy.of(x, model.head().weight().value(), Tensor.of(next), IGNORED);
+        return rows.sum().div(Arrays.stream(next).filter(l -> l != IGNORED).count()).reshape(1);
+    }
+
+    private static float[] visible(Tensor x, int[][] mask) {
+        return visible(x.toFloats(), mask);
+    }
+
+    /// Zeros where the mask is, `[B, T, …]`.
+    private static float[] visible(float[] x, int[][] mask) {
+        int columns = mask[0].length;
+        int width = x.length / mask.length / columns;
+        float[] shown = x.clone();
+        for (int i = 0; i < x.length; i++) if (mask[i / width / columns][i / width % columns] == 0) shown[i] = 0;
+        return shown;
+    }
+}
