@@ -1,5 +1,7 @@
 package dev.graft.models;
 
+import dev.graft.models.generate.Session;
+import dev.graft.models.generate.StepModel;
 import dev.graft.nn.Embedding;
 import dev.graft.nn.Init;
 import dev.graft.nn.Layer;
@@ -23,7 +25,7 @@ import java.util.function.Consumer;
 /// ```
 /// x₀ = embed(ids)      x_{i+1} = block_i(x_i)      hidden = norm(x_L)      logits = head(hidden)
 /// ```
-public abstract class CausalLm extends Module {
+public abstract class CausalLm extends Module implements StepModel {
     private boolean checkpointing;
     private VirtualTokens virtual;
     private AutoCloseable source;
@@ -75,6 +77,12 @@ public abstract class CausalLm extends Module {
         Tensor last = run(in, null, states::add);
         states.set(states.size() - 1, last);
         return states;
+    }
+
+    /// Gets ready to continue prompts, which it reads together, padded on the left.
+    @Override
+    public final Session open(List<int[]> prompts, int maxNewTokens) {
+        return new CausalSession(this, prompts, maxNewTokens);
     }
 
     /// Whether training holds only each block's input and computes the rest again in the backward pass: a third more time for much less memory.
