@@ -27,7 +27,7 @@ public final class Main {
     }
 
     public static void main(String[] args) throws IOException, RunnerException {
-        if (args.length == 0 || args[0].equals("help") || args[0].equals("--help")) {
+        if (args.length == 0 || List.of("help", "-h", "--help").contains(args[0])) {
             System.out.println(HELP);
             return;
         }

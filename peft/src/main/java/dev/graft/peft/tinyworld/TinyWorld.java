@@ -44,7 +44,8 @@ public record TinyWorld(long seed) {
         } while (other.equals(hero));
         List<String> parts = new ArrayList<>();
         if (dice.chance(0.4)) {
-            parts.add("One %s %s, %s and %s %s %s are at the %s.".formatted(dice.pick(Lexicon.WEATHERS), dice.pick(Lexicon.TIMES), hero.name(), hero.possessive(),
+            parts.add("One %s %s, %s and %s %s %s are at the %s.".formatted(dice.pick(Lexicon.WEATHERS), dice.pick(Lexicon.TIMES),
+                    hero.name(), hero.possessive(),
                     dice.pick(Lexicon.KIN), other.name(), dice.pick(Lexicon.PLACES)));
         }
         for (int scenes = dice.number(1, 3); scenes > 0; scenes--) {
@@ -55,7 +56,8 @@ public record TinyWorld(long seed) {
         }
         if (dice.chance(0.3)) {
             String mood = dice.pick(Lexicon.MOODS);
-            parts.add(dice.pick("In the end %s is %s.", "%s goes home and feels %s.", "At night %s sleeps and is not %s any more.").formatted(hero.name(), mood));
+            parts.add(dice.pick("In the end %s is %s.", "%s goes home and feels %s.", "At night %s sleeps and is not %s any more.")
+                    .formatted(hero.name(), mood));
         }
         return String.join(" ", parts);
     }
