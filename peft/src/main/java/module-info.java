@@ -4,5 +4,8 @@ module dev.graft.peft {
 
     requires info.picocli;
 
+    exports dev.graft.peft;
+    exports dev.graft.peft.method;
+
     opens dev.graft.peft.cli to info.picocli;
 }

@@ -1,0 +1,72 @@
+package dev.graft.peft;
+
+import dev.graft.nn.Embedding;
+import dev.graft.nn.Layer;
+import dev.graft.nn.Linear;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/// A way of adapting a model: a record that holds the hyper-parameters and says what happens at each layer it goes to.
+///
+/// The record's components are the fields of `adapter_config.json`: `loraAlpha` is `lora_alpha`, and those of [Targets] stand among them.
+/// A component `String bias` is understood for all methods alike: `none`, `all` (every bias of the model is trained), or a word that ends in
+/// `_only` (those of the adapted layers).
+///
+/// Adding a method is one file with the formula on top, and a line in [Adapters].
+public interface Adapter {
+    /// Which layers, by name.
+    Targets targets();
+
+    /// Puts the adapter on a linear layer.
+    default void onLinear(Linear base, Attach at) {
+        throw unfit(base, at);
+    }
+
+    /// Puts the adapter on an embedding.
+    default void onEmbedding(Embedding base, Attach at) {
+        throw unfit(base, at);
+    }
+
+    /// Puts the adapter on a layer of another kind.
+    default void onLayer(Layer base, Attach at) {
+        throw unfit(base, at);
+    }
+
+    /// Names of the layers this goes to in a model of this `model_type` when the targets name none.
+    default List<String> defaultTargets(String modelType) {
+        throw new AdapterException("please specify target_modules: " + this.getClass().getSimpleName() + " has no default for model_type '"
+                + modelType + "'");
+    }
+
+    /// `none`, `all`, or a word that ends in `_only`.
+    default String bias() {
+        return "none";
+    }
+
+    /// The name of the method in `adapter_config.json`: `ScaleShift` is `SCALE_SHIFT` unless it says otherwise.
+    default String peftType() {
+        return getClass().getSimpleName().replaceAll("(?<=[a-z0-9])(?=[A-Z])", "_").toUpperCase(Locale.ROOT);
+    }
+
+    /// How its checkpoint is laid out on disk.
+    default AdapterFormat format() {
+        return AdapterFormat.PEFT;
+    }
+
+    /// Fields that other programs write into `adapter_config.json` and that do not change what is computed, with the values they may have.
+    default Map<String, List<?>> harmless() {
+        return Map.of();
+    }
+
+    /// This with one field changed, under its name in JSON: `lora.with("lora_dropout", 0.05)`. Throws when there is no such field or the value
+    /// does not fit it.
+    default Adapter with(String field, Object value) {
+        return (Adapter) Fields.with((Record) this, field, value);
+    }
+
+    private AdapterException unfit(Layer base, Attach at) {
+        return new AdapterException("%s cannot adapt '%s', which is %s %s; name other target_modules".formatted(getClass().getSimpleName(),
+                at.path(), base.getClass().getSimpleName().matches("[AEIOU].*") ? "an" : "a", base.getClass().getSimpleName()));
+    }
+}

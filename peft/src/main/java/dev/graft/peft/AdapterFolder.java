@@ -1,0 +1,183 @@
+package dev.graft.peft;
+
+import dev.graft.models.io.Checkpoint;
+import dev.graft.models.io.CheckpointException;
+import dev.graft.models.io.Entry;
+import dev.graft.models.io.Json;
+import dev.graft.models.io.JsonObject;
+import dev.graft.models.io.Safetensors;
+import dev.graft.models.io.TensorSource;
+import dev.graft.models.io.TorchZip;
+import dev.graft.nn.Module;
+import dev.graft.nn.Parameter;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Spec;
+import dev.graft.tensor.Tensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+
+/// An adapter on disk: `adapter_config.json` and, beside it, `adapter_model.safetensors` or `adapter_model.bin`.
+final class AdapterFolder {
+    private static final String CONFIG = "adapter_config.json";
+    /// Fields that every method has and that change nothing in what is computed.
+    private static final List<String> COMMON = List.of("task_type", "base_model_name_or_path", "revision", "inference_mode", "auto_mapping",
+            "peft_version", "runtime_config");
+
+    private final Path folder;
+    private final Adapter adapter;
+
+    private AdapterFolder(Path folder, Adapter adapter) {
+        this.folder = folder;
+        this.adapter = adapter;
+    }
+
+    static AdapterFolder open(Path folder) {
+        if (!Files.isRegularFile(folder.resolve(CONFIG))) throw new CheckpointException(folder, "is not an adapter: it has no " + CONFIG);
+        return new AdapterFolder(folder, read(Json.read(folder.resolve(CONFIG))));
+    }
+
+    Adapter adapter() {
+        return adapter;
+    }
+
+    // ---- config ----
+
+    /// The adapter that a config describes. A field that is not understood is passed over when it says nothing (null, false, empty, or what the
+    /// method calls harmless) and refused otherwise, since it may stand for another computation.
+    static Adapter read(JsonObject json) {
+        String type = json.requireString("peft_type");
+        Adapter defaults = Adapters.ofPeftType(type)
+                .orElseThrow(() -> json.problem("peft_type", "is \"" + type + "\"; known are " + Adapters.peftTypes()));
+        try {
+            Adapter adapter = (Adapter) Fields.read((Record) defaults, json);
+            COMMON.forEach(json::has);
+            for (String key : json.unknownKeys()) {
+                Object value = json.toMap().get(key);
+                if (json.isNeutral(key) || adapter.harmless().getOrDefault(key, List.of()).contains(value)) continue;
+                throw json.problem(key,
+                        "is %s, which %s does not compute, and without it this would be another model; it knows %s".formatted(value, type,
+                                Fields.of((Record) defaults).keySet()));
+            }
+            return adapter;
+        } catch (AdapterException e) {
+            throw new CheckpointException(folderOf(json), e.getMessage(), e);
+        }
+    }
+
+    private static Path folderOf(JsonObject json) {
+        return Path.of(json.source());
+    }
+
+    /// The config of an adapter, keys sorted as PEFT sorts them. What is null is left out.
+    static Map<String, Object> config(Adapter adapter, String baseModel) {
+        Map<String, Object> config = new TreeMap<>();
+        Fields.of((Record) adapter).forEach((key, value) -> {
+            if (value != null) config.put(key, value);
+        });
+        config.put("peft_type", adapter.peftType());
+        config.put("task_type", "CAUSAL_LM");
+        config.put("inference_mode", true);
+        config.put("base_model_name_or_path", baseModel);
+        return config;
+    }
+
+    // ---- tensors ----
+
+    /// Gives the parameters the values in the file. Throws, naming both sides, when `strict` and something is left over on either.
+    Loading fill(Graft graft, Module model, boolean strict) {
+        try (Checkpoint checkpoint = Checkpoint.openAdapter(folder)) {
+            Set<String> unused = new LinkedHashSet<>(checkpoint.entries().keySet());
+            List<String> missing = new ArrayList<>();
+            graft.saved().forEach((key, p) -> {
+                Optional<Entry> entry = checkpoint.find(key).or(() -> checkpoint.find(key.replace(".base_layer.bias", ".bias")));
+                if (entry.isEmpty()) {
+                    missing.add(key);
+                } else {
+                    unused.remove(entry.get().name());
+                    fill(p, entry.get());
+                }
+            });
+            unused.removeIf(key -> isBase(checkpoint.require(key), model));
+            if (strict && !(unused.isEmpty() && missing.isEmpty()))
+                throw new CheckpointException(checkpoint.path(), misfit(unused, missing, graft));
+            return new Loading(List.copyOf(unused), List.copyOf(missing));
+        }
+    }
+
+    private static void fill(Parameter p, Entry entry) {
+        if (!entry.shape().equals(p.shape())) {
+            throw entry.problem("has shape " + entry.shape() + "; the adapter's config and this model ask for " + p.shape());
+        }
+        DType dtype = p.value().dtype();
+        Spec spec = new Spec(p.shape(), dtype);
+        try (Arena arena = Arena.ofConfined(); var _ = Scope.untracked()) {
+            MemorySegment values = arena.allocate(spec.bytes(), 64);
+            entry.read(dtype, values);
+            p.fill(Tensor.of(values, spec));
+        }
+    }
+
+    /// PEFT saves an adapted embedding's own weight beside the adapter. If it is the one the model has, nothing is lost by passing over it.
+    private static boolean isBase(Entry entry, Module model) {
+        String mark = ".base_layer.weight";
+        if (!entry.name().endsWith(mark)) return false;
+        String name = entry.name().substring("base_model.model.".length(), entry.name().length() - mark.length()) + ".weight";
+        return model.parameters().filter(p -> p.name().equals(name) && p.shape().equals(entry.shape())).anyMatch(p -> {
+            float[] saved = new float[Math.toIntExact(entry.shape().size())];
+            entry.read(DType.F32, MemorySegment.ofArray(saved));
+            return Arrays.equals(saved, p.weight().dense().toFloats());
+        });
+    }
+
+    private static String misfit(Set<String> unused, List<String> missing, Graft graft) {
+        return "does not fit: %d of its tensors have no place in the adapted model%s; %d of the %d tensors the adapter needs are not in it%s"
+                .formatted(
+                        unused.size(), some(unused), missing.size(), graft.saved().size(), some(missing));
+    }
+
+    private static String some(java.util.Collection<String> keys) {
+        if (keys.isEmpty()) return "";
+        return " (" + String.join(", ", keys.stream().limit(4).toList()) + (keys.size() > 4 ? ", …" : "") + ")";
+    }
+
+    /// Writes both files, each whole or not at all.
+    static void write(Path folder, Graft graft, String baseModel) {
+        AdapterFormat format = graft.adapter().format();
+        List<TensorSource> tensors = new ArrayList<>();
+        graft.saved().forEach((key, p) -> tensors.add(TensorSource.of(key, p.value().dtype(), p.shape(), bytes(p))));
+        Path file = folder.resolve(format.file());
+        switch (format) {
+            case PEFT -> Safetensors.write(file, tensors);
+            case LLM_ADAPTERS -> TorchZip.write(file, tensors);
+        }
+        Json.write(folder.resolve(CONFIG), config(graft.adapter(), baseModel));
+        for (AdapterFormat other : AdapterFormat.values()) if (other != format) delete(folder.resolve(other.file()));
+    }
+
+    private static MemorySegment bytes(Parameter p) {
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Math.toIntExact(p.value().spec().bytes())]);
+        p.value().copyTo(bytes);
+        return bytes;
+    }
+
+    /// A reader would take the file of another format for this adapter.
+    private static void delete(Path file) {
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            throw new CheckpointException(file, "is left from an earlier adapter and cannot be deleted: " + e.getMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,41 @@
+package dev.graft.peft;
+
+import dev.graft.nn.Init;
+import dev.graft.nn.LayerHook;
+import dev.graft.nn.Parameter;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
+import java.util.function.UnaryOperator;
+
+/// What an adapter may do at one place. Everything said here is undone when the adapter is detached, and has no effect while it is not in use.
+///
+/// Parameters have no values yet while an adapter is being attached: read them inside hooks and folds only.
+public interface Attach {
+    /// Path of the place: `model.layers.0.self_attn.q_proj`.
+    String path();
+
+    /// A trained parameter, saved as `<place>.<name>`. It starts the same for the same seed, wherever else the adapter goes.
+    Parameter param(String name, Shape shape, Init init);
+
+    /// A trained parameter that all places share, saved under its name alone. The first place to ask brings it into being.
+    Parameter shared(String name, Shape shape, Init init);
+
+    /// Values that are neither trained nor saved, since they follow from the base model or the hyper-parameters.
+    Parameter constant(String name, Shape shape, Init init);
+
+    /// Trains a parameter that the model has already, saved under its own name. The model's values are not touched: while the adapter is in
+    /// use, a trained copy stands in for them.
+    void train(Parameter existing);
+
+    /// Adds to the layer's output: `y = layer(x) + delta(x)`.
+    void adds(UnaryOperator<Tensor> delta);
+
+    /// Surrounds the layer: `y = hook(x, layer)`. What only adds is better said with [#adds], which can be weighted at no cost.
+    void around(LayerHook hook);
+
+    /// The plain layer that the adapted one amounts to, for merging. Read from the parameters' values at that time.
+    void folds(UnaryOperator<Plain> folded);
+
+    /// Why there is no such plain layer. Ends the sentence "cannot be merged: …".
+    void cannotFold(String reason);
+}

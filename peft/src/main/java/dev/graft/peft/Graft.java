@@ -1,0 +1,261 @@
+package dev.graft.peft;
+
+import dev.graft.models.CausalLm;
+import dev.graft.nn.Embedding;
+import dev.graft.nn.Init;
+import dev.graft.nn.Layer;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Module;
+import dev.graft.nn.Parameter;
+import dev.graft.nn.Weight;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.Random;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/// One adapter on one model: the places it takes and the parameters it brings. Of itself it is a plan, which needs the model's shapes alone;
+/// [Peft] gives it values and puts it to work.
+public final class Graft {
+    private static final String PREFIX = "base_model.model.";
+
+    private final String name;
+    private final Adapter adapter;
+    private final Soil soil = new Soil();
+    private final Soil here;
+    private final List<Site> sites = new ArrayList<>();
+    private final List<Site> replaced = new ArrayList<>();
+    private final SequencedMap<String, Parameter> saved = new LinkedHashMap<>();
+    private final Map<Parameter, Start> starts = new LinkedHashMap<>();
+    private final Map<Parameter, Parameter> copies = new LinkedHashMap<>(); // the model's own -> what stands in for it
+    private boolean frozen;
+
+    /// Holds the parameters, apart from the model's.
+    private static final class Soil extends Module {
+        Parameter declare(String name, Shape shape) {
+            return param(name, shape);
+        }
+
+        <M extends Module> M below(String name, M part) {
+            return child(name, part);
+        }
+    }
+
+    /// How a parameter gets its first values.
+    private record Start(Init init, DType dtype) {
+    }
+
+    /// What an adapter would do to a model: places, parameters, counts. The model needs no weights.
+    public static Graft plan(Module model, Adapter adapter) {
+        return new Graft(model, Peft.DEFAULT, adapter, true);
+    }
+
+    /// @param strict whether each of the listed targets must be there
+    Graft(Module model, String name, Adapter adapter, boolean strict) {
+        this.name = name;
+        this.adapter = resolve(adapter, model);
+        this.here = name.equals(Peft.DEFAULT) ? soil : soil.below(name, new Soil());
+        Targets targets = this.adapter.targets();
+        if (strict) targets.requireEach(model);
+        for (Layer layer : targets.layers(model)) {
+            Site site = new Site(this, layer);
+            sites.add(site);
+            switch (layer) {
+                case Linear linear -> this.adapter.onLinear(linear, site);
+                case Embedding embedding -> this.adapter.onEmbedding(embedding, site);
+                default -> this.adapter.onLayer(layer, site);
+            }
+        }
+        for (Module part : targets.saved(model)) trainWhole(part, model);
+        trainBiases(model);
+    }
+
+    /// With the layers it goes to by default written out, as they are saved.
+    private static Adapter resolve(Adapter adapter, Module model) {
+        if (adapter.targets().targetModules() != null) return adapter;
+        if (!(model instanceof CausalLm lm)) {
+            throw new AdapterException("please specify target_modules: only a CausalLm says which architecture it has");
+        }
+        return adapter.with("target_modules", adapter.defaultTargets(lm.config().modelType()));
+    }
+
+    /// Trains copies of all parameters of a part. Where a weight is tied to another layer's, a copy in its place would change that layer too, so it is
+    /// used around the layer instead.
+    private void trainWhole(Module part, Module model) {
+        for (Layer layer : part.modules(Layer.class).filter(l -> isTied(l, model)).toList()) {
+            Parameter weight = weight(layer);
+            String path = layer.path() + ".weight";
+            if (saved.containsKey(PREFIX + path)) continue;
+            Parameter copy = param(path, weight.shape(), (_, _) -> weight.weight().dense(), dtype(weight));
+            Site site = new Site(this, layer);
+            site.around(layer instanceof Embedding ? (ids, _) -> copy.value().gather(ids) : (x, _) -> x.matmulT(copy.value()));
+            site.cannotFold("the weight it trains is tied to another layer's in the model, and no longer is with the adapter");
+            replaced.add(site);
+        }
+        part.parameters().filter(p -> replaced.stream().noneMatch(s -> weight(s.layer()) == p)).forEach(p -> train(p, PREFIX + p.name()));
+    }
+
+    /// Whether another layer uses this one's weight.
+    static boolean isTied(Layer layer, Module model) {
+        Parameter weight = weight(layer);
+        return weight != null && model.modules(Layer.class).filter(l -> weight(l) == weight).count() > 1;
+    }
+
+    /// The weight of a linear layer or an embedding, else null.
+    static Parameter weight(Layer layer) {
+        return switch (layer) {
+            case Linear linear -> linear.weight();
+            case Embedding embedding -> embedding.weight();
+            default -> null;
+        };
+    }
+
+    private void trainBiases(Module model) {
+        if (adapter.bias().equals("none")) return;
+        boolean all = adapter.bias().equals("all");
+        if (!all && !adapter.bias().endsWith("_only")) {
+            throw new AdapterException(
+                    "bias must be \"none\", \"all\" or that of the adapted layers alone (\"lora_only\"), got \"" + adapter.bias() + "\"");
+        }
+        Set<String> adapted = sites.stream().map(Site::path).collect(Collectors.toSet());
+        model.parameters().filter(p -> p.name().endsWith(".bias")).forEach(p -> {
+            String place = p.name().substring(0, p.name().length() - ".bias".length());
+            if (adapted.contains(place)) train(p, PREFIX + place + "." + adapter.format().adaptedBias());
+            else if (all) train(p, PREFIX + p.name());
+        });
+    }
+
+    /// Name among the adapters of the model.
+    public String name() {
+        return name;
+    }
+
+    /// The adapter, its targets written out.
+    public Adapter adapter() {
+        return adapter;
+    }
+
+    /// Paths of the layers it goes to, in the model's order.
+    public List<String> places() {
+        return sites.stream().map(Site::path).toList();
+    }
+
+    /// What training changes.
+    public List<Parameter> parameters() {
+        return List.copyOf(new LinkedHashSet<>(saved.values()));
+    }
+
+    /// The trained parameters by their keys in the checkpoint.
+    public SequencedMap<String, Parameter> saved() {
+        return Collections.unmodifiableSequencedMap(saved);
+    }
+
+    /// Numbers trained.
+    public long count() {
+        return parameters().stream().mapToLong(p -> p.shape().size()).sum();
+    }
+
+    public boolean isFrozen() {
+        return frozen;
+    }
+
+    // ---- what sites ask for ----
+
+    Parameter param(String path, Shape shape, Init init, DType dtype) {
+        Parameter p = declare(path, shape, init, dtype);
+        saved.put(PREFIX + path, p);
+        return p;
+    }
+
+    Parameter shared(String name, Shape shape, Init init, DType dtype) {
+        String key = "base_model." + name;
+        Parameter p = saved.get(key);
+        if (p == null) saved.put(key, p = declare(name, shape, init, dtype));
+        if (!p.shape().equals(shape))
+            throw new AdapterException("'%s' is shared and has shape %s, not %s".formatted(name, p.shape(), shape));
+        return p;
+    }
+
+    Parameter declare(String path, Shape shape, Init init, DType dtype) {
+        Parameter p = here.declare(path, shape);
+        starts.put(p, new Start(init, dtype));
+        return p;
+    }
+
+    void train(Parameter existing) {
+        train(existing, PREFIX + existing.name());
+    }
+
+    private void train(Parameter existing, String key) {
+        if (copies.containsKey(existing)) return;
+        Parameter copy = declare(existing.name(), existing.shape(), (_, _) -> existing.weight().dense(), dtype(existing));
+        copies.put(existing, copy);
+        saved.put(key, copy);
+    }
+
+    /// What the arithmetic around a parameter is done in.
+    static DType dtype(Parameter base) {
+        if (!base.isFilled()) return DType.F32;
+        return switch (base.weight()) {
+            case Weight.Dense(Tensor value) -> value.dtype().computed();
+            case Weight.Q8 _ -> DType.F32;
+        };
+    }
+
+    // ---- life ----
+
+    /// First values for all parameters, the same for the same seed.
+    void grow(long seed) {
+        try (var _ = Scope.untracked()) {
+            starts.forEach((p, start) -> {
+                try (var _ = Scope.untracked()) {
+                    Tensor values = start.init.values(p.shape(), seed(seed, p.name())).to(start.dtype);
+                    p.fill(values.copy()); // a start may be the model's own tensor
+                }
+            });
+        }
+        frozen(frozen);
+    }
+
+    /// Whether training leaves this adapter as it is.
+    void frozen(boolean frozen) {
+        this.frozen = frozen;
+        saved.values().forEach(p -> p.trainable(!frozen));
+    }
+
+    /// Everything to be put around layers, innermost first.
+    List<Site> sites() {
+        return Stream.concat(replaced.stream(), sites.stream()).toList();
+    }
+
+    /// The model's parameters that this adapter has trained copies of, with these.
+    Map<Parameter, Parameter> copies() {
+        return copies;
+    }
+
+    void close() {
+        soil.close();
+    }
+
+    /// FNV-1a of the name, stirred into the seed: no parameter's start depends on how many came before it.
+    private static long seed(long seed, String name) {
+        long hash = 0xcbf29ce484222325L;
+        for (int i = 0; i < name.length(); i++) hash = (hash ^ name.charAt(i)) * 0x100000001b3L;
+        return Random.bits(seed, hash);
+    }
+
+    @Override
+    public String toString() {
+        return "%s: %s, %d places, %,d parameters".formatted(name, adapter, sites.size(), count());
+    }
+}

@@ -1,0 +1,431 @@
+package dev.graft.peft;
+
+import dev.graft.nn.Embedding;
+import dev.graft.nn.Layer;
+import dev.graft.nn.LayerHook;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Module;
+import dev.graft.nn.Parameter;
+import dev.graft.nn.Weight;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.backend.Backend;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/// The adapters on a model: attached, used, switched, merged, saved.
+///
+/// ```java
+/// try (Peft peft = Peft.attach(model, Lora.of(8, 16, "q_proj", "v_proj"))) {
+///     // train peft.parameters()
+///     peft.save(folder);
+/// }
+/// ```
+/// The model is frozen while this is open. Its names, its code and its weights stay as they are; [#close] gives it back as it was.
+public final class Peft implements AutoCloseable {
+    /// The name of an adapter that is given none.
+    public static final String DEFAULT = "default";
+
+    private final Module model;
+    private final List<Parameter> wereTrainable;
+    private final SequencedMap<String, Graft> grafts = new LinkedHashMap<>();
+    private final SequencedMap<String, Double> used = new LinkedHashMap<>();
+    private final List<Hook> hooks = new ArrayList<>();
+    private final Originals copied = new Originals();
+    private final Originals merged = new Originals();
+    private boolean enabled = true;
+    private boolean isMerged;
+    private boolean closed;
+
+    private record Hook(Layer layer, LayerHook hook) {
+    }
+
+    private Peft(Module model) {
+        this.model = model;
+        this.wereTrainable = model.parameters().filter(Parameter::isTrainable).toList();
+        wereTrainable.forEach(p -> p.trainable(false));
+    }
+
+    /// A frozen model without adapters yet.
+    public static Peft of(Module model) {
+        return new Peft(model);
+    }
+
+    /// A model with a new adapter in use.
+    public static Peft attach(Module model, Adapter adapter) {
+        return attach(model, adapter, 0);
+    }
+
+    /// @param seed of the adapter's first values
+    public static Peft attach(Module model, Adapter adapter, long seed) {
+        Peft peft = new Peft(model);
+        try {
+            peft.add(DEFAULT, adapter, seed);
+            return peft;
+        } catch (Throwable t) {
+            peft.close();
+            throw t;
+        }
+    }
+
+    /// A model with a saved adapter in use, from a folder of PEFT or LLM-Adapters. Every tensor must find its parameter and every parameter its
+    /// tensor.
+    public static Peft load(Module model, Path folder) {
+        Peft peft = new Peft(model);
+        try {
+            peft.add(DEFAULT, folder);
+            return peft;
+        } catch (Throwable t) {
+            peft.close();
+            throw t;
+        }
+    }
+
+    // ---- adapters ----
+
+    /// Attaches a new adapter. The first one is in use at once, others when [#use] says so.
+    public Graft add(String name, Adapter adapter, long seed) {
+        Graft graft = new Graft(model, requireNew(name), adapter, true);
+        return keep(graft, () -> graft.grow(seed));
+    }
+
+    /// Attaches a saved adapter, which must fit without remainder.
+    public Graft add(String name, Path folder) {
+        AdapterFolder saved = AdapterFolder.open(folder);
+        Graft graft = new Graft(model, requireNew(name), saved.adapter(), false);
+        return keep(graft, () -> {
+            graft.grow(0);
+            saved.fill(graft, model, true);
+        });
+    }
+
+    /// Attaches a saved adapter as far as it fits, and says what did not.
+    public Loading addLeniently(String name, Path folder) {
+        AdapterFolder saved = AdapterFolder.open(folder);
+        Graft graft = new Graft(model, requireNew(name), saved.adapter(), false);
+        Loading[] loading = new Loading[1];
+        keep(graft, () -> {
+            graft.grow(0);
+            loading[0] = saved.fill(graft, model, false);
+        });
+        return loading[0];
+    }
+
+    private String requireNew(String name) {
+        requireUnmerged("add an adapter");
+        if (grafts.containsKey(name))
+            throw new AdapterException("there is an adapter '%s' already; detach it first or take another name".formatted(name));
+        if (name.isEmpty() || name.contains(".") || name.contains("/"))
+            throw new AdapterException("'" + name + "' is not a name for an adapter");
+        return name;
+    }
+
+    private Graft keep(Graft graft, Runnable fill) {
+        takeOff(); // an adapter starts from the model's own values, not from those that another lets stand in for them
+        try (var _ = onModel()) {
+            fill.run();
+            grafts.put(graft.name(), graft);
+            if (grafts.size() == 1) used.put(graft.name(), 1.0);
+            return graft;
+        } catch (Throwable t) {
+            graft.close();
+            throw t;
+        } finally {
+            putOn();
+        }
+    }
+
+    /// The attached adapters by name, in the order they came.
+    public SequencedMap<String, Graft> adapters() {
+        return Collections.unmodifiableSequencedMap(grafts);
+    }
+
+    public Graft adapter(String name) {
+        Graft graft = grafts.get(name);
+        if (graft == null) throw new AdapterException("no adapter '%s'; there are %s".formatted(name, grafts.keySet()));
+        return graft;
+    }
+
+    /// Takes an adapter away and frees its memory.
+    public void detach(String name) {
+        requireUnmerged("detach an adapter");
+        Graft graft = adapter(name);
+        takeOff();
+        used.remove(name);
+        grafts.remove(name);
+        graft.close();
+        putOn();
+    }
+
+    // ---- use ----
+
+    /// Uses these adapters together, each at weight 1, and no others.
+    public void use(String... names) {
+        SequencedMap<String, Double> weights = new LinkedHashMap<>();
+        for (String name : names) weights.put(name, 1.0);
+        use(weights);
+    }
+
+    /// Uses these adapters together, and no others. An adapter at weight w goes the share w of the way from the layer's output without it to that
+    /// with it; for one that adds to the output, like LoRA, its addition is multiplied. They act in the order in which they were added.
+    public void use(Map<String, Double> weights) {
+        requireUnmerged("switch adapters");
+        weights.keySet().forEach(this::adapter);
+        requireDisjoint(weights);
+        takeOff();
+        used.clear();
+        for (String name : grafts.keySet()) if (weights.containsKey(name)) used.put(name, weights.get(name));
+        putOn();
+    }
+
+    private void requireDisjoint(Map<String, Double> weights) {
+        Map<Parameter, String> replaced = new LinkedHashMap<>();
+        weights.forEach((name, weight) -> adapter(name).copies().keySet().forEach(p -> {
+            String other = replaced.put(p, name);
+            if (other != null)
+                throw new AdapterException("'%s' and '%s' both replace '%s'; use one at a time".formatted(other, name, p.name()));
+            if (weight != 1)
+                throw new AdapterException(
+                        "'%s' replaces '%s', so it can only be used at weight 1, got %s".formatted(name, p.name(), weight));
+        }));
+    }
+
+    /// The adapters in use and their weights.
+    public SequencedMap<String, Double> used() {
+        return Collections.unmodifiableSequencedMap(used);
+    }
+
+    /// Switches all adapters off and on again: while off, the model computes what it computed before any was attached.
+    public void enabled(boolean enabled) {
+        if (this.enabled == enabled) return;
+        requireUnmerged("switch adapters");
+        takeOff();
+        this.enabled = enabled;
+        putOn();
+    }
+
+    public boolean isEnabled() {
+        return enabled;
+    }
+
+    /// What training changes: the parameters of the adapters in use that are not frozen.
+    public List<Parameter> parameters() {
+        Set<Parameter> all = new LinkedHashSet<>();
+        for (String name : used.keySet()) if (!adapter(name).isFrozen()) all.addAll(adapter(name).parameters());
+        return List.copyOf(all);
+    }
+
+    /// Whether training leaves an adapter as it is, though it may be in use.
+    public void frozen(String name, boolean frozen) {
+        Graft graft = adapter(name);
+        boolean merged = isMerged;
+        if (!merged) takeOff();
+        graft.frozen(frozen);
+        if (!merged) putOn();
+    }
+
+    public Counts counts() {
+        long base = model.parameters().mapToLong(p -> p.shape().size()).sum();
+        long added = grafts.values().stream().mapToLong(Graft::count).sum();
+        return new Counts(parameters().stream().mapToLong(p -> p.shape().size()).sum(), base + added);
+    }
+
+    /// Surrounds layers by the adapters in use, and lets trained copies stand in for the model's parameters.
+    private void putOn() {
+        if (!enabled) return;
+        used.forEach((name, weight) -> {
+            Graft graft = grafts.get(name);
+            for (Site site : graft.sites()) {
+                LayerHook hook = site.hook(weight);
+                if (hook == null) continue;
+                site.layer().attach(hook);
+                hooks.add(new Hook(site.layer(), hook));
+            }
+            try (var _ = onModel()) {
+                graft.copies().forEach((base, copy) -> {
+                    copied.remember(base);
+                    Tensor shown = copy.value().detach(); // the same memory, so that training the copy is seen here
+                    base.fill(shown);
+                    shown.leaf(copy.leaf());
+                });
+            }
+        });
+    }
+
+    private void takeOff() {
+        hooks.forEach(h -> h.layer.detach(h.hook));
+        hooks.clear();
+        copied.putBack();
+    }
+
+    // ---- merging ----
+
+    /// Folds the adapters in use into the weights, which then compute what the adapted layers did, at the base model's cost. Refuses before it
+    /// changes anything when one of them has no such form.
+    public MergeReport merge() {
+        return merge(Merge.EXACT);
+    }
+
+    public MergeReport merge(Merge quantised) {
+        requireUnmerged("merge again");
+        if (!enabled) throw new AdapterException("the adapters are switched off; enable them before merging");
+        SequencedMap<Layer, List<Fold>> folds = new LinkedHashMap<>();
+        used.forEach((name, weight) -> grafts.get(name).sites().stream().filter(Site::surrounds)
+                .forEach(site -> folds.computeIfAbsent(site.layer(),
+                        _ -> new ArrayList<>()).add(new Fold(name, site, weight))));
+        folds.forEach((layer, list) -> requireFoldable(layer, list, quantised));
+        List<MergeReport.Change> changes = new ArrayList<>();
+        hooks.forEach(h -> h.layer.detach(h.hook));
+        hooks.clear();
+        isMerged = true;
+        try (var _ = onModel()) {
+            folds.forEach((layer, list) -> {
+                try (var _ = Scope.untracked()) {
+                    merge(layer, list, quantised, changes);
+                }
+            });
+        } catch (Throwable t) {
+            unmerge();
+            throw t;
+        }
+        return new MergeReport(List.copyOf(changes));
+    }
+
+    private record Fold(String adapter, Site site, double weight) {
+    }
+
+    private void requireFoldable(Layer layer, List<Fold> folds, Merge quantised) {
+        for (Fold fold : folds) {
+            String reason = fold.site.whyNotFolded();
+            if (reason == null && !(layer instanceof Linear || layer instanceof Embedding))
+                reason = "it is neither a linear layer nor an embedding";
+            if (reason == null && Graft.isTied(layer, model)) reason = "its weight is tied to another layer's, which would change with it";
+            if (reason == null && quantised == Merge.EXACT && layer.parameters().anyMatch(p -> p.weight() instanceof Weight.Q8)) {
+                reason = "its weight is stored as q8, where the change would be rounded away in part; merge with DEQUANTISE or REQUANTISE";
+            }
+            if (reason != null)
+                throw new AdapterException("'%s' on '%s' cannot be merged: %s".formatted(fold.adapter, layer.path(), reason));
+        }
+    }
+
+    private void merge(Layer layer, List<Fold> folds, Merge quantised, List<MergeReport.Change> changes) {
+        Parameter weight = layer instanceof Linear l ? l.weight() : ((Embedding) layer).weight();
+        Parameter bias = layer instanceof Linear l ? l.bias() : null;
+        Plain plain = new Plain(wide(weight), bias == null ? null : wide(bias));
+        Plain before = plain;
+        for (Fold fold : folds) plain = fold.site.fold(plain, fold.weight);
+        if (bias == null && plain.bias() != null) {
+            throw new AdapterException("'%s' cannot be merged: the adapter adds a bias and the layer has none".formatted(layer.path()));
+        }
+        if (plain.weight() != before.weight()) changes.add(replace(weight, before.weight(), plain.weight(), quantised));
+        if (bias != null && plain.bias() != before.bias()) changes.add(replace(bias, before.bias(), plain.bias(), quantised));
+    }
+
+    private MergeReport.Change replace(Parameter p, Tensor before, Tensor after, Merge quantised) {
+        Weight stored = switch (p.weight()) {
+            case Weight.Dense(Tensor value) -> new Weight.Dense(after.to(value.dtype()).contiguous());
+            case Weight.Q8 _ -> quantised == Merge.REQUANTISE ? Weight.Q8.of(after) : new Weight.Dense(after.contiguous());
+        };
+        double largest = largest(after.sub(before));
+        double rounding = largest(stored.dense().to(after.dtype()).sub(after));
+        merged.remember(p);
+        p.fill(stored);
+        return new MergeReport.Change(p.name(), largest, rounding);
+    }
+
+    private static Tensor wide(Parameter p) {
+        Tensor value = p.weight().dense();
+        return value.dtype() == DType.F64 ? value : value.to(DType.F32);
+    }
+
+    private static double largest(Tensor t) {
+        return t.abs().max().item();
+    }
+
+    public boolean isMerged() {
+        return isMerged;
+    }
+
+    /// Puts the weights back that merging replaced: the very same ones, not a difference of roundings.
+    public void unmerge() {
+        if (!isMerged) return;
+        merged.putBack();
+        isMerged = false;
+        takeOff();
+        putOn();
+    }
+
+    /// Merges and closes, leaving the merged weights in the model: the way to a checkpoint that needs no adapter.
+    public MergeReport mergeAndClose(Merge quantised) {
+        MergeReport report = merge(quantised);
+        try (var _ = onModel()) {
+            for (String name : used.keySet()) {
+                grafts.get(name).copies().forEach((base, copy) -> {
+                    try (var _ = Scope.untracked()) {
+                        base.fill(copy.value().to(copied.dtype(base)).copy());
+                    }
+                });
+            }
+        }
+        merged.forget();
+        copied.forget();
+        isMerged = false;
+        close();
+        return report;
+    }
+
+    private void requireUnmerged(String what) {
+        if (closed) throw new AdapterException("this Peft is closed");
+        if (isMerged)
+            throw new AdapterException(
+                    "the adapters %s are merged into the weights; unmerge() before you %s".formatted(used.keySet(), what));
+    }
+
+    // ---- files ----
+
+    /// Saves every adapter as PEFT does: `default` into the folder itself, others into a folder of their name below.
+    public void save(Path folder) {
+        save(folder, null);
+    }
+
+    /// @param baseModel name or path of the base model, for `base_model_name_or_path`
+    public void save(Path folder, String baseModel) {
+        grafts.forEach((name, graft) -> AdapterFolder.write(name.equals(DEFAULT) ? folder : folder.resolve(name), graft, baseModel));
+    }
+
+    /// Detaches all adapters, frees their memory and gives the model back as it was.
+    @Override
+    public void close() {
+        if (closed) return;
+        unmerge();
+        takeOff();
+        grafts.values().forEach(Graft::close);
+        grafts.clear();
+        used.clear();
+        wereTrainable.forEach(p -> p.trainable(true));
+        copied.forget();
+        merged.forget();
+        closed = true;
+    }
+
+    /// A scope in which new tensors are made where the model's are, unrecorded.
+    private Scope onModel() {
+        return model.parameters().filter(Parameter::isFilled).findFirst().flatMap(p -> p.weight().tensors().findFirst())
+                .map(Tensor::backend)
+                .map(Scope::open).orElseGet(Scope::untracked);
+    }
+
+    @Override
+    public String toString() {
+        return grafts.values().stream().map(g -> g + (used.containsKey(g.name()) ? "" : " (not in use)")).collect(Collectors.joining("\n"));
+    }
+}

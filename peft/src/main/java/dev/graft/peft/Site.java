@@ -1,0 +1,142 @@
+package dev.graft.peft;
+
+import dev.graft.nn.Init;
+import dev.graft.nn.Layer;
+import dev.graft.nn.LayerHook;
+import dev.graft.nn.Parameter;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/// One layer with what an adapter has put around it.
+final class Site implements Attach {
+    private final Graft graft;
+    private final Layer layer;
+    private final List<Part> parts = new ArrayList<>();
+    private UnaryOperator<Plain> fold;
+    private String whyNot;
+
+    private sealed interface Part {
+        /// `y = layer(x) + delta(x)`.
+        record Added(UnaryOperator<Tensor> delta) implements Part {
+        }
+
+        /// `y = hook(x, layer)`.
+        record Around(LayerHook hook) implements Part {
+        }
+    }
+
+    Site(Graft graft, Layer layer) {
+        this.graft = graft;
+        this.layer = layer;
+    }
+
+    Layer layer() {
+        return layer;
+    }
+
+    /// Whether this puts anything around the layer.
+    boolean surrounds() {
+        return !parts.isEmpty();
+    }
+
+    /// What goes around the layer, the first part innermost; null when the adapter leaves the layer as it is.
+    ///
+    /// ```
+    /// y = layer(x) + weight · (adapted(x) − layer(x))
+    /// ```
+    /// What only adds costs the same at any weight; what surrounds runs the layer twice unless the weight is 1.
+    LayerHook hook(double weight) {
+        if (!surrounds()) return null;
+        boolean additive = parts.stream().allMatch(Part.Added.class::isInstance);
+        LayerHook whole = parts.stream().map(p -> hook(p, additive ? weight : 1)).reduce((inner, outer) -> (x, next) -> outer.around(x,
+                y -> inner.around(y, next))).orElseThrow();
+        if (additive || weight == 1) return whole;
+        return (x, next) -> Scope.result(() -> {
+            Tensor y = next.apply(x);
+            return y.add(whole.around(x, next).sub(y).mul(weight));
+        });
+    }
+
+    private static LayerHook hook(Part part, double weight) {
+        return switch (part) {
+            case Part.Around(LayerHook hook) -> hook;
+            case Part.Added(UnaryOperator<Tensor> delta) -> (x, next) -> Scope.result(() -> {
+                Tensor y = next.apply(x);
+                Tensor d = delta.apply(x);
+                return y.add(weight == 1 ? d : d.mul(weight));
+            });
+        };
+    }
+
+    /// Why this cannot be merged, or null when it can.
+    String whyNotFolded() {
+        if (!surrounds() || fold != null) return null;
+        return whyNot != null ? whyNot : "it does not say what plain layer it amounts to";
+    }
+
+    /// The plain layer this amounts to at a weight: `W + weight · (fold(W) − W)`, which is what the weighted hook computes.
+    Plain fold(Plain plain, double weight) {
+        if (fold == null) return plain;
+        Plain full = fold.apply(plain);
+        if (weight == 1) return full;
+        Tensor w = plain.weight().add(full.weight().sub(plain.weight()).mul(weight));
+        if (full.bias() == null) return new Plain(w, null);
+        Tensor before = plain.bias();
+        return new Plain(w, before == null ? full.bias().mul(weight) : before.add(full.bias().sub(before).mul(weight)));
+    }
+
+    @Override
+    public String path() {
+        return layer.path();
+    }
+
+    @Override
+    public Parameter param(String name, Shape shape, Init init) {
+        return graft.param(path() + "." + name, shape, init, dtype());
+    }
+
+    @Override
+    public Parameter shared(String name, Shape shape, Init init) {
+        return graft.shared(name, shape, init, dtype());
+    }
+
+    @Override
+    public Parameter constant(String name, Shape shape, Init init) {
+        return graft.declare(path() + "." + name, shape, init, dtype());
+    }
+
+    @Override
+    public void train(Parameter existing) {
+        graft.train(existing);
+    }
+
+    @Override
+    public void adds(UnaryOperator<Tensor> delta) {
+        parts.add(new Part.Added(delta));
+    }
+
+    @Override
+    public void around(LayerHook hook) {
+        parts.add(new Part.Around(hook));
+    }
+
+    @Override
+    public void folds(UnaryOperator<Plain> folded) {
+        UnaryOperator<Plain> before = fold;
+        fold = before == null ? folded : plain -> folded.apply(before.apply(plain));
+    }
+
+    @Override
+    public void cannotFold(String reason) {
+        whyNot = reason;
+    }
+
+    private DType dtype() {
+        return layer.parameters().findFirst().map(Graft::dtype).orElse(DType.F32);
+    }
+}

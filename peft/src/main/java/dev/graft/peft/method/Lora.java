@@ -1,0 +1,121 @@
+package dev.graft.peft.method;
+
+import dev.graft.nn.Embedding;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Parameter;
+import dev.graft.peft.Adapter;
+import dev.graft.peft.AdapterException;
+import dev.graft.peft.Attach;
+import dev.graft.peft.Targets;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.Dropout;
+import java.util.List;
+import java.util.Map;
+
+/// LoRA (Hu et al. 2021, arXiv:2106.09685), with the options of PEFT.
+///
+/// ```
+/// y = W x + b + s · B A drop(x)        A: [r, in], B: [out, r]; W, b frozen
+/// y = E[id] + s · B A[:, id]           on an embedding; A: [r, V], B: [C, r]
+/// s = α/r, or α/√r with use_rslora (Kalajdzievski 2023, arXiv:2312.03732)
+/// ```
+/// Trained: `r (in + out)` per layer, with `lora_bias` `out` more. Starts neutral: B = 0 (on an embedding A = 0), or the product of the first A and B
+/// is subtracted again (`pissa`, `olora`; see [LoraStart]). Merged: `W + s · B A`.
+///
+/// @param r rank
+/// @param loraAlpha α
+/// @param loraDropout share of the elements of x that the adapter does not see in training; not on embeddings
+/// @param bias `none`, `all` or `lora_only`
+/// @param useRslora whether s is `α/√r`
+/// @param initLoraWeights how A and B start: `true` (A uniform in ±1/√in), `gaussian` (A normal with deviation 1/r), `orthogonal`, `pissa`,
+/// `pissa_niter_<n>`, `olora`, or `false` (both random: not neutral, for tests)
+/// @param rankPattern ranks of layers whose path ends in a key (a regular expression), instead of r
+/// @param alphaPattern the same for α
+/// @param loraBias whether B has a trained bias, which s scales too
+/// @param fanInFanOut means nothing here, where every weight lies `[out, in]`; kept for the file's sake
+public record Lora(int r, double loraAlpha, double loraDropout, Targets targets, String bias, boolean useRslora, String initLoraWeights,
+        Map<String, Integer> rankPattern, Map<String, Double> alphaPattern, boolean loraBias, boolean fanInFanOut) implements Adapter {
+
+    /// PEFT's defaults.
+    public static final Lora DEFAULT = new Lora(8, 8, 0, Targets.DEFAULT, "none", false, "true", Map.of(), Map.of(), false, false);
+
+    private static final List<String> QUERY_VALUE = List.of("q_proj", "v_proj");
+    private static final List<String> FUSED = List.of("query_key_value");
+    private static final Map<String, List<String>> DEFAULT_TARGETS = Map.of("llama", QUERY_VALUE, "mistral", QUERY_VALUE, "gptj",
+            QUERY_VALUE, "gpt_neo", QUERY_VALUE,
+            "opt", QUERY_VALUE, "bloom", FUSED, "gpt_neox", FUSED, "chatglm", FUSED);
+
+    public Lora {
+        if (r < 1) throw new AdapterException("r must be at least 1, got " + r);
+        if (!(loraDropout >= 0 && loraDropout < 1)) throw new AdapterException("lora_dropout must be in [0, 1), got " + loraDropout);
+        rankPattern.forEach((key, rank) -> {
+            if (rank < 1) throw new AdapterException("rank_pattern gives '" + key + "' the rank " + rank + "; it must be at least 1");
+        });
+        LoraStart.require(initLoraWeights);
+    }
+
+    /// LoRA with this rank and α on the layers of these names, everything else as PEFT has it.
+    public static Lora of(int r, double alpha, String... targetModules) {
+        return new Lora(r, alpha, 0, Targets.of(targetModules), "none", false, "true", Map.of(), Map.of(), false, false);
+    }
+
+    @Override
+    public void onLinear(Linear base, Attach at) {
+        int rank = rank(at.path());
+        double s = scale(at.path());
+        LoraStart start = new LoraStart(initLoraWeights, base.weight(), rank, s);
+        Parameter a = at.param("lora_A.weight", Shape.of(rank, base.in()), start.a());
+        Parameter b = at.param("lora_B.weight", Shape.of(base.out(), rank), start.b());
+        Parameter c = loraBias ? at.param("lora_B.bias", Shape.of(base.out()), start.bias()) : null;
+        at.adds(x -> {
+            Tensor y = Dropout.of(x, loraDropout).matmulT(a.value()).mul(s).matmulT(b.value());    // s on [.., r] rather than on [.., out]
+            return c == null ? y : y.add(c.value().mul(s));
+        });
+        at.folds(w -> w.plus(b.value().matmul(a.value()).mul(s)));
+        if (c != null) at.folds(w -> w.plusBias(c.value().mul(s)));
+        if (start.leavesResidual()) {
+            Parameter a0 = at.constant("lora_A0", a.shape(), start.a());
+            Parameter b0 = at.constant("lora_B0", b.shape(), start.b());
+            at.adds(x -> x.matmulT(a0.value()).mul(-s).matmulT(b0.value()));
+            at.folds(w -> w.plus(b0.value().matmul(a0.value()).mul(-s)));
+        }
+    }
+
+    @Override
+    public void onEmbedding(Embedding base, Attach at) {
+        int rank = rank(at.path());
+        double s = scale(at.path());
+        Parameter a = at.param("lora_embedding_A", Shape.of(rank, base.rows()), LoraStart.embeddingA(initLoraWeights));
+        Parameter b = at.param("lora_embedding_B", Shape.of(base.width(), rank), LoraStart.embeddingB());
+        at.adds(ids -> a.value().transpose(0, 1).gather(ids).mul(s).matmulT(b.value()));
+        at.folds(w -> w.plus(a.value().tMatmul(b.value().transpose(0, 1)).mul(s)));
+    }
+
+    /// The rank at a place.
+    public int rank(String path) {
+        return pattern(rankPattern, path, r);
+    }
+
+    /// The scale s at a place.
+    public double scale(String path) {
+        double alpha = pattern(alphaPattern, path, loraAlpha);
+        return useRslora ? alpha / Math.sqrt(rank(path)) : alpha / rank(path);
+    }
+
+    private static <T> T pattern(Map<String, T> pattern, String path, T otherwise) {
+        for (Map.Entry<String, T> e : pattern.entrySet()) if (path.matches("(.*\\.)?(" + e.getKey() + ")")) return e.getValue();
+        return otherwise;
+    }
+
+    @Override
+    public List<String> defaultTargets(String modelType) {
+        List<String> names = DEFAULT_TARGETS.get(modelType);
+        return names != null ? names : Adapter.super.defaultTargets(modelType);
+    }
+
+    @Override
+    public Map<String, List<?>> harmless() {
+        return Map.of("megatron_core", List.of("megatron.core"), "qalora_group_size", List.of(16), "merge_weights", List.of(true));
+    }
+}

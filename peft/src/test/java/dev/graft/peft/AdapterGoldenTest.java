@@ -1,0 +1,139 @@
+package dev.graft.peft;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.Golden;
+import dev.graft.models.GoldenTensors;
+import dev.graft.models.Inputs;
+import dev.graft.models.ModelLoader;
+import dev.graft.optim.AdamW;
+import dev.graft.tensor.Grads;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Tape;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.LinearCrossEntropy;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.TestFactory;
+
+/// Adapters against what PEFT and LLM-Adapters compute with the same weights.
+class AdapterGoldenTest {
+    private static final List<String> BASES = List.of("llama-gqa-tied");
+    private static final List<String> PEFT = List.of("lora", "lora-all", "lora-rs", "lora-rank-pattern");
+    private static final List<String> LLM_ADAPTERS = List.of("series-h", "series-h-relu", "series-p", "parallel", "parallel-mlp",
+            "scaled-parallel",
+            "scaled-parallel-learned");
+    private static final int IGNORED = -100;
+
+    private record Case(String base, String folder) {
+        @Override
+        public String toString() {
+            return folder;
+        }
+    }
+
+    private static Stream<Case> cases() {
+        return BASES.stream().flatMap(base -> Stream.concat(PEFT.stream().map(m -> new Case(base, "peft/" + base + "/" + m)),
+                LLM_ADAPTERS.stream().map(m -> new Case(base, "llm-adapters/" + base + "/" + m))));
+    }
+
+    private interface Body {
+        void run(GoldenTensors golden, CausalLm model, Peft peft);
+    }
+
+    private static DynamicTest test(Case c, Body body) {
+        return DynamicTest.dynamicTest(c.toString(), () -> {
+            try (GoldenTensors golden = GoldenTensors.of(c.folder);
+                    CausalLm model = ModelLoader.load(Golden.path("models/" + c.base));
+                    Peft peft = Peft.load(model, golden.folder());
+                    var _ = Scope.open()) {
+                body.run(golden, model, peft);
+            }
+        });
+    }
+
+    @TestFactory
+    Stream<DynamicTest> logitsAgree() {
+        return cases().map(c -> test(c, (golden, model, _) -> golden.check("logits", logits(model, golden))));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> lossAndEveryGradientAgree() {
+        return Stream.of(false, true).flatMap(checkpointing -> cases().map(c -> test(c, (golden, model, peft) -> {
+            model.checkpointing(checkpointing);
+            try (Tape tape = Tape.open()) {
+                Tensor loss = loss(model, golden);
+                golden.check("loss", loss.reshape(1).toFloats());
+                try (Grads grads = tape.backward(loss)) {
+                    Set<String> compared = new LinkedHashSet<>();
+                    peft.adapter(Peft.DEFAULT).saved().forEach((key, p) -> {
+                        String name = gradient(golden, key);
+                        golden.check(name, grads.of(p).toFloats());
+                        compared.add(name);
+                    });
+                    assertThat(golden.names().stream().filter(n -> n.startsWith("grad."))).containsExactlyInAnyOrderElementsOf(compared);
+                    assertThat(model.parameters()).allMatch(p -> grads.find(p) == null);
+                }
+            }
+        })));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> tenStepsOfTrainingAgree() {
+        return cases().map(c -> test(c, (golden, model, peft) -> {
+            List<Double> losses = new ArrayList<>();
+            try (AdamW optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT.withWeightDecay(0.01))) {
+                for (int step = 0; step < 10; step++) {
+                    try (Tape tape = Tape.training(1)) {
+                        Tensor loss = loss(model, golden);
+                        losses.add(loss.item());
+                        try (Grads grads = tape.backward(loss)) {
+                            optimizer.step(grads, 1e-2);
+                        }
+                    }
+                }
+            }
+            float[] expected = golden.floats("train.losses");
+            for (int i = 0; i < 10; i++) assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
+            GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"), 2e-3);
+        }));
+    }
+
+    private static org.assertj.core.data.Offset<Double> within(double expected) {
+        return org.assertj.core.data.Offset.offset(1e-3 * Math.abs(expected));
+    }
+
+    /// The golden names gradients by PEFT's parameters, which carry the adapter's name; LLM-Adapters has none.
+    private static String gradient(GoldenTensors golden, String key) {
+        if (golden.names().contains("grad." + key)) return "grad." + key;
+        return "grad." + key.replaceAll("\\.weight$", ".default.weight");
+    }
+
+    private static Inputs inputs(GoldenTensors golden) {
+        return golden.inputs("");
+    }
+
+    private static Tensor loss(CausalLm model, GoldenTensors golden) {
+        Tensor h = model.hidden(inputs(golden), null);
+        int t = h.dim(1) - 1;
+        int[] next = Arrays.stream(golden.ints("labels")).flatMapToInt(row -> Arrays.stream(row, 1, t + 1)).toArray();
+        Tensor rows = LinearCrossEntropy.of(h.slice(1, 0, t).reshape(-1, h.dim(2)), model.head().weight().value(), Tensor.of(next),
+                IGNORED);
+        return rows.sum().div(Arrays.stream(next).filter(l -> l != IGNORED).count());
+    }
+
+    /// Zeros where the padding is.
+    private static float[] logits(CausalLm model, GoldenTensors golden) {
+        float[] logits = model.logits(inputs(golden)).toFloats();
+        int[] mask = Arrays.stream(golden.ints("attention_mask")).flatMapToInt(Arrays::stream).toArray();
+        int width = logits.length / mask.length;
+        for (int i = 0; i < logits.length; i++) if (mask[i / width] == 0) logits[i] = 0;
+        return logits;
+    }
+}
