@@ -23,12 +23,14 @@ import java.lang.foreign.MemorySegment;
 final class Conversion {
     private static final int CHUNK = 4096;
 
-    private final float[] floats = new float[CHUNK];
-    private final short[] halves = new short[CHUNK];
+    private final float[] floats;
+    private final short[] halves;
     private final double[] doubles;
 
-    private Conversion(boolean wide) {
-        doubles = wide ? new double[CHUNK] : null;
+    private Conversion(int chunk) {
+        floats = new float[chunk];
+        halves = new short[chunk];
+        doubles = new double[chunk];
     }
 
     /// Whether [#convert] can do it: floats into floats, integers into integers at least as wide.
@@ -46,7 +48,7 @@ final class Conversion {
                 default -> MemorySegment.copy(source, 0, target, 0, elements);
             }
         } else if (from.isFloating()) {
-            var conversion = new Conversion(from == DType.F64 || to == DType.F64);
+            var conversion = new Conversion((int) Math.min(CHUNK, elements));
             for (long i = 0; i < elements; i += CHUNK) {
                 int n = (int) Math.min(CHUNK, elements - i);
                 conversion.convert(source, from, i * from.bytes(), target, to, i * to.bytes(), n);

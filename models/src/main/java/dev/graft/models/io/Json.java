@@ -46,7 +46,7 @@ public final class Json {
         try {
             long size = Files.size(file);
             if (size > MAX_BYTES) throw new CheckpointException(file, "has " + size + " bytes; settings in JSON are at most " + MAX_BYTES);
-            return parse(Utf8.decode(file, Files.readAllBytes(file)), file.toString());
+            return parse(Utf8.decode(file, "text", Files.readAllBytes(file)), file.toString());
         } catch (IOException e) {
             throw new CheckpointException(file, "cannot be read: " + e.getMessage(), e);
         }

@@ -215,13 +215,13 @@ final class Pickle {
     }
 
     private String text(long length) {
-        return Utf8.decode(file, code.asSlice(take(length), length).toArray(JAVA_BYTE));
+        return Utf8.decode(file, "a string in its data.pkl", code.asSlice(take(length), length).toArray(JAVA_BYTE));
     }
 
     private String line() {
         long start = at;
         while (u8() != '\n') {}
-        return Utf8.decode(file, code.asSlice(start, at - 1 - start).toArray(JAVA_BYTE));
+        return Utf8.decode(file, "a string in its data.pkl", code.asSlice(start, at - 1 - start).toArray(JAVA_BYTE));
     }
 
     /// Two's complement, little-endian; no number in here needs more than 64 bits.

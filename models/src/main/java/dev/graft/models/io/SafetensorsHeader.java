@@ -60,7 +60,7 @@ final class SafetensorsHeader {
         byte[] header = bytes.asSlice(8, length).toArray(JAVA_BYTE);
         if (header[0] != '{') throw new CheckpointException(file, "has a header that does not begin with '{'");
         var reader = new SafetensorsHeader(file, metadata);
-        reader.parse(Utf8.decode(file, header));
+        reader.parse(Utf8.decode(file, "a header", header));
         reader.checkCoverage(rest - length);
         MemorySegment data = bytes.asSlice(8 + length);
         return reader.tensors.stream()

@@ -9,11 +9,11 @@ import java.nio.file.Path;
 final class Utf8 {
     private Utf8() {}
 
-    static String decode(Path file, byte[] bytes) {
+    static String decode(Path file, String what, byte[] bytes) {
         try {
             return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString(); // a new decoder reports errors
         } catch (CharacterCodingException e) {
-            throw new CheckpointException(file, "has text that is not UTF-8: " + e.getMessage(), e);
+            throw new CheckpointException(file, "has " + what + " that is not UTF-8: " + e.getMessage(), e);
         }
     }
 }

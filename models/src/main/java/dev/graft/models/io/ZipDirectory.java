@@ -136,7 +136,7 @@ final class ZipDirectory {
 
     private String text(long at, long length) {
         if (length > zip.byteSize() - at) throw problem("has a name that runs past its end");
-        return Utf8.decode(file, zip.asSlice(at, length).toArray(JAVA_BYTE));
+        return Utf8.decode(file, "the name of a zip entry", zip.asSlice(at, length).toArray(JAVA_BYTE));
     }
 
     private long u16(long at) {
