@@ -1,0 +1,96 @@
+package dev.graft.tensor.cpu;
+
+import dev.graft.tensor.DType;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// Copies a block of a matrix to rows of floats, whatever its type and strides.
+///
+/// ```
+/// to[i, j] = m[row + i, col + j]      i < rows, j < cols
+/// ```
+/// This is where weights are widened and where a transposed operand is transposed: once a block, for some hundred uses of each number.
+final class Pack {
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final Kernels KERNELS = Gemm.KERNELS;
+
+    private Pack() {}
+
+    static void copy(Matrix m, int row, int rows, int col, int cols, MemorySegment to, long too, long toRow, Scratch scratch) {
+        if (m.hasPlainRows()) {
+            plain(m, row, rows, col, cols, to, too, toRow);
+            return;
+        }
+        Matrix t = m.transposed();
+        if (t.hasPlainRows()) {
+            transposed(t, col, cols, row, rows, to, too, toRow, scratch);
+        } else {
+            oneByOne(m, row, rows, col, cols, to, too, toRow);
+        }
+    }
+
+    private static void plain(Matrix m, int row, int rows, int col, int cols, MemorySegment to, long too, long toRow) {
+        if (m.type() == DType.I8) {
+            for (int i = 0; i < rows; i++) {
+                blocks(m, row + i, col, cols, to, too + i * toRow);
+            }
+        } else {
+            KERNELS.widen(m.type(), m.segment(), m.address(row, col), m.rowBytes(), to, too, toRow, rows, cols);
+        }
+    }
+
+    /// A stretch of one row of int8 blocks; it may begin and end within a block.
+    private static void blocks(Matrix m, int row, int col, int cols, MemorySegment to, long too) {
+        for (int j = 0; j < cols;) {
+            int n = Math.min(cols - j, Matrix.BLOCK - (col + j) % Matrix.BLOCK);
+            float scale = m.scales().floatAt(row, (col + j) / Matrix.BLOCK);
+            KERNELS.widenBlock(m.segment(), m.address(row, col + j), scale, to, too + j * 4L, n);
+            j += n;
+        }
+    }
+
+    /// `to[j, i] = m[row + i, col + j]`, m having plain rows.
+    private static void transposed(Matrix m, int row, int rows, int col, int cols, MemorySegment to, long too, long toRow,
+            Scratch scratch) {
+        if (m.type() == DType.F32) {
+            transposed(m.segment(), m.address(row, col), m.rowBytes(), rows, cols, to, too, toRow);
+            return;
+        }
+        MemorySegment stage = scratch.stage();
+        for (int j = 0; j < cols; j += Scratch.STAGE_COLS) {
+            int width = Math.min(Scratch.STAGE_COLS, cols - j);
+            for (int i = 0; i < rows; i += Scratch.STAGE_ROWS) {
+                int height = Math.min(Scratch.STAGE_ROWS, rows - i);
+                plain(m, row + i, height, col + j, width, stage, 0, Scratch.STAGE_ROW);
+                transposed(stage, 0, Scratch.STAGE_ROW, height, width, to, too + j * toRow + i * 4L, toRow);
+            }
+        }
+    }
+
+    private static void transposed(MemorySegment from, long fo, long fromRow, int rows, int cols, MemorySegment to, long too, long toRow) {
+        int lanes = KERNELS.lanes();
+        if (rows < lanes || cols < lanes) {
+            for (int j = 0; j < cols; j++) {
+                for (int i = 0; i < rows; i++) {
+                    to.set(FLOAT, too + j * toRow + i * 4L, from.get(FLOAT, fo + i * fromRow + j * 4L));
+                }
+            }
+            return;
+        }
+        for (int j = 0; j < cols; j += lanes) {
+            int c = Math.min(j, cols - lanes); // the last block of a row of blocks may overlap the one before
+            for (int i = 0; i < rows; i += lanes) {
+                int r = Math.min(i, rows - lanes);
+                KERNELS.transpose(from, fo + r * fromRow + c * 4L, fromRow, to, too + c * toRow + r * 4L, toRow);
+            }
+        }
+    }
+
+    private static void oneByOne(Matrix m, int row, int rows, int col, int cols, MemorySegment to, long too, long toRow) {
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < cols; j++) {
+                to.set(FLOAT, too + i * toRow + j * 4L, m.floatAt(row + i, col + j));
+            }
+        }
+    }
+}

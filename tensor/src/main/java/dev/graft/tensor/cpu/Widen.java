@@ -1,0 +1,116 @@
+package dev.graft.tensor.cpu;
+
+import dev.graft.tensor.DType;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+
+/// Storage formats of weights to f32, a vector at a time. Every conversion is exact.
+///
+/// ```
+/// bf16   the upper half of an f32: shift left by 16
+/// f16    1 sign, 5 exponent, 10 mantissa bits: shift exponent and mantissa into place, then multiply by 2¹¹² = 2^(127−15), which also
+///        makes subnormals right; an exponent of all ones stays all ones
+/// int8   convert, times the scale of the block
+/// ```
+final class Widen {
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
+    private static final int L = Lanes.LENGTH;
+
+    private Widen() {}
+
+    static void rows(DType type, MemorySegment from, long fo, long fromRow, MemorySegment to, long too, long toRow, int rows, int n) {
+        switch (type) {
+            case F32 -> {
+                if (n == 2 * L) {
+                    twoVectors(from, fo, fromRow, to, too, toRow, rows);
+                } else {
+                    for (int i = 0; i < rows; i++) {
+                        MemorySegment.copy(from, fo + i * fromRow, to, too + i * toRow, n * 4L);
+                    }
+                }
+            }
+            case BF16 -> {
+                for (int i = 0; i < rows; i++) {
+                    bf16(from, fo + i * fromRow, to, too + i * toRow, n);
+                }
+            }
+            case F16 -> {
+                for (int i = 0; i < rows; i++) {
+                    f16(from, fo + i * fromRow, to, too + i * toRow, n);
+                }
+            }
+            case F64, I64, I32, I8 -> throw new AssertionError(type);
+        }
+    }
+
+    /// Rows of a panel of B.
+    private static void twoVectors(MemorySegment from, long fo, long fromRow, MemorySegment to, long too, long toRow, int rows) {
+        for (int i = 0; i < rows; i++) {
+            FloatVector.fromMemorySegment(Lanes.F32, from, fo + i * fromRow, Lanes.ORDER)
+                    .intoMemorySegment(to, too + i * toRow, Lanes.ORDER);
+            FloatVector.fromMemorySegment(Lanes.F32, from, fo + i * fromRow + Lanes.BYTES, Lanes.ORDER)
+                    .intoMemorySegment(to, too + i * toRow + Lanes.BYTES, Lanes.ORDER);
+        }
+    }
+
+    private static void bf16(MemorySegment from, long fo, MemorySegment to, long too, int n) {
+        int k = 0;
+        for (; k <= n - L; k += L) {
+            bf16(from, fo + (long) k * 2).intoMemorySegment(to, too + (long) k * 4, Lanes.ORDER);
+        }
+        for (; k < n; k++) {
+            to.set(FLOAT, too + (long) k * 4, Float.intBitsToFloat(from.get(SHORT, fo + (long) k * 2) << 16));
+        }
+    }
+
+    private static void f16(MemorySegment from, long fo, MemorySegment to, long too, int n) {
+        int k = 0;
+        for (; k <= n - L; k += L) {
+            f16(from, fo + (long) k * 2).intoMemorySegment(to, too + (long) k * 4, Lanes.ORDER);
+        }
+        for (; k < n; k++) {
+            to.set(FLOAT, too + (long) k * 4, Float.float16ToFloat(from.get(SHORT, fo + (long) k * 2)));
+        }
+    }
+
+    static void block(MemorySegment from, long fo, float scale, MemorySegment to, long too, int n) {
+        int k = 0;
+        for (; k <= n - 8 && k <= n - L; k += L) { // at 128 bits a load takes 8 bytes, of which 4 are used
+            int8(from, fo + k).mul(scale).intoMemorySegment(to, too + (long) k * 4, Lanes.ORDER);
+        }
+        for (; k < n; k++) {
+            to.set(FLOAT, too + (long) k * 4, from.get(ValueLayout.JAVA_BYTE, fo + k) * scale);
+        }
+    }
+
+    /// One vector of floats from bf16.
+    static FloatVector bf16(MemorySegment from, long at) {
+        return bits(from, at).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    }
+
+    /// One vector of floats from f16.
+    static FloatVector f16(MemorySegment from, long at) {
+        IntVector half = bits(from, at);
+        IntVector magnitude = half.and(0x7fff);
+        IntVector sign = half.and(0x8000).lanewise(VectorOperators.LSHL, 16);
+        IntVector finite = magnitude.lanewise(VectorOperators.LSHL, 13).reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
+        return finite.lanewise(VectorOperators.OR, 0x7f800000, magnitude.compare(VectorOperators.GE, 0x7c00)).or(sign)
+                .reinterpretAsFloats();
+    }
+
+    /// One vector of floats from int8, unscaled.
+    static FloatVector int8(MemorySegment from, long at) {
+        return (FloatVector) ByteVector.fromMemorySegment(Lanes.I8, from, at, Lanes.ORDER).convertShape(VectorOperators.B2F, Lanes.F32, 0);
+    }
+
+    private static IntVector bits(MemorySegment from, long at) {
+        return (IntVector) ShortVector.fromMemorySegment(Lanes.I16, from, at, Lanes.ORDER)
+                .convertShape(VectorOperators.ZERO_EXTEND_S2I, Lanes.I32, 0);
+    }
+}
