@@ -1,9 +1,11 @@
 package dev.graft.nn;
 
 import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorException;
 import dev.graft.tensor.op.Q8MatMul;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.Stream;
@@ -61,27 +63,42 @@ public sealed interface Weight {
 
     /// Blocks of 32 int8 values with a scale each: `w ≈ scale · q`, `scale = max |w| / 127` per block. 9/8 bytes a value. Frozen.
     record Q8(Tensor q, Tensor scale) implements Weight {
-        /// The nearest values to a matrix `[N, K]`.
+        private static final int CHUNK = 1 << 22;
+
+        /// The nearest values to a matrix `[N, K]`, worked out some rows at a time: a large one is not held in F32.
         public static Q8 of(Tensor w) {
             int n = w.dim(0);
             int k = w.dim(1);
             int blocks = (k + Q8MatMul.BLOCK - 1) / Q8MatMul.BLOCK;
-            float[] values = w.toFloats();
-            float[] scales = new float[n * blocks];
-            byte[] quants = new byte[values.length];
-            for (int row = 0; row < n; row++) {
-                for (int b = 0; b < blocks; b++) {
-                    int from = row * k + b * Q8MatMul.BLOCK;
-                    int to = Math.min(from + Q8MatMul.BLOCK, (row + 1) * k);
-                    float max = 0;
-                    for (int i = from; i < to; i++) max = Math.max(max, Math.abs(values[i]));
-                    float scale = max / 127;
-                    scales[row * blocks + b] = scale;
-                    for (int i = from; i < to; i++) quants[i] = scale == 0 ? 0 : (byte) Math.round(values[i] / scale);
+            Tensor q = Tensor.zeros(new Spec(w.shape(), DType.I8));
+            Tensor scale = Tensor.zeros(DType.F32, n, blocks);
+            int step = Math.max(1, CHUNK / k);
+            for (int row = 0; row < n; row += step) {
+                int end = Math.min(n, row + step);
+                try (var _ = Scope.untracked()) {
+                    float[] values = w.slice(0, row, end).toFloats();
+                    byte[] quants = new byte[values.length];
+                    float[] scales = new float[(end - row) * blocks];
+                    for (int b = 0; b < scales.length; b++) {
+                        int from = b / blocks * k + b % blocks * Q8MatMul.BLOCK;
+                        int to = Math.min(from + Q8MatMul.BLOCK, (b / blocks + 1) * k);
+                        scales[b] = quantize(values, quants, from, to);
+                    }
+                    q.slice(0, row, end).assign(Tensor.of(MemorySegment.ofArray(quants), new Spec(Shape.of(end - row, k), DType.I8)));
+                    scale.slice(0, row, end).assign(Tensor.of(scales, end - row, blocks));
                 }
             }
-            Tensor q = Tensor.of(MemorySegment.ofArray(quants), new Spec(w.shape(), DType.I8));
-            return new Q8(q, Tensor.of(scales, n, blocks));
+            return new Q8(q, scale);
+        }
+
+        /// One block; returns its scale.
+        private static float quantize(float[] values, byte[] quants, int from, int to) {
+            float max = 0;
+            for (int i = from; i < to; i++) max = Math.max(max, Math.abs(values[i]));
+            if (!Float.isFinite(max)) throw new TensorException("a weight that is NaN or infinite cannot be stored as q8");
+            float scale = max / 127;
+            for (int i = from; i < to; i++) quants[i] = scale == 0 ? 0 : (byte) Math.round(values[i] / scale);
+            return scale;
         }
 
         @Override
