@@ -6,6 +6,7 @@ module dev.graft.peft {
 
     exports dev.graft.peft;
     exports dev.graft.peft.method;
+    exports dev.graft.peft.train;
 
     opens dev.graft.peft.cli to info.picocli;
 }

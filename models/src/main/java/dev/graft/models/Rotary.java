@@ -38,7 +38,7 @@ public final class Rotary extends Module {
     /// x `[B, T, H, D]` turned by its positions.
     public Tensor turn(Tensor x, Pass pass) {
         Table t = table(pass.keys(), x.backend());
-        return Rope.of(x, t.cos, t.sin, pass.positions(), interleaved);
+        return Rope.of(x, t.cos.to(x.dtype()), t.sin.to(x.dtype()), pass.positions(), interleaved);
     }
 
     private synchronized Table table(int positions, Backend backend) {

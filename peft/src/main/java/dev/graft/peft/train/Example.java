@@ -1,0 +1,44 @@
+package dev.graft.peft.train;
+
+import java.util.Arrays;
+
+/// A tokenised text to train on.
+///
+/// @param ids    token ids, special tokens included
+/// @param labels the id to be predicted at each position from those before it, or [#IGNORED]; as long as `ids`. The first is never predicted, since
+///               nothing stands before it
+public record Example(int[] ids, int[] labels) {
+    /// The label of a position that does not count: padding, a prompt (PyTorch's `ignore_index`).
+    public static final int IGNORED = -100;
+
+    public Example {
+        if (ids.length == 0) throw new IllegalArgumentException("an example needs at least one token");
+        if (labels.length != ids.length) {
+            throw new IllegalArgumentException(
+                    "an example has one label per token; got %d tokens and %d labels".formatted(ids.length, labels.length));
+        }
+    }
+
+    /// All of a text is learned.
+    public static Example of(int... ids) {
+        return new Example(ids, ids);
+    }
+
+    /// A prompt and its response; the prompt's `prompt` tokens are not learned.
+    public static Example of(int[] ids, int prompt) {
+        int[] labels = ids.clone();
+        Arrays.fill(labels, 0, Math.min(prompt, ids.length), IGNORED);
+        return new Example(ids, labels);
+    }
+
+    public int length() {
+        return ids.length;
+    }
+
+    /// How many positions are predicted.
+    public int counted() {
+        int counted = 0;
+        for (int t = 1; t < labels.length; t++) if (labels[t] != IGNORED) counted++;
+        return counted;
+    }
+}

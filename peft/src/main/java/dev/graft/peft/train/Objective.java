@@ -1,0 +1,11 @@
+package dev.graft.peft.train;
+
+import dev.graft.tensor.Tensor;
+
+/// What training makes small.
+@FunctionalInterface
+public interface Objective {
+    /// The loss summed over the [counted][Batch#counted] positions of a batch, a scalar. Sums over parts of a batch add up to that of the whole, so
+    /// accumulation over micro-batches is exact.
+    Tensor sum(Batch batch);
+}

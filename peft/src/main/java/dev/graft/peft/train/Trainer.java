@@ -1,0 +1,233 @@
+package dev.graft.peft.train;
+
+import dev.graft.nn.Parameter;
+import dev.graft.optim.Optimizer;
+import dev.graft.optim.Schedule;
+import dev.graft.tensor.Grads;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Tape;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.Random;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/// Trains parameters on an objective.
+///
+/// ```java
+/// Trainer trainer = new Trainer(config, new CausalLoss(model), tuned.parameters()).saving(tuned::save, folder);
+/// TrainResult result = trainer.fit(train, validation);
+/// ```
+/// Every random choice is a function of the seed and the step, so a run resumed from a checkpoint gives the same bits as one that never stopped.
+public final class Trainer {
+    private static final long DROPOUT = 0xD409;
+
+    private final TrainConfig config;
+    private final Objective objective;
+    private final List<Parameter> parameters;
+    private final List<TrainListener> listeners = new ArrayList<>();
+    private RunFolder folder;
+    private volatile boolean stopAsked;
+
+    /// @param parameters trainable, F32 or F64; nothing else changes
+    public Trainer(TrainConfig config, Objective objective, List<Parameter> parameters) {
+        if (parameters.isEmpty()) throw new IllegalArgumentException("there are no parameters to train");
+        this.config = config;
+        this.objective = objective;
+        this.parameters = List.copyOf(parameters);
+    }
+
+    /// Where checkpoints go, and the product in the end. Without this nothing is saved, and the weights stay those of the last step.
+    public Trainer saving(Saveable product, Path folder) {
+        this.folder = new RunFolder(folder, product, config, parameters);
+        return this;
+    }
+
+    public Trainer listener(TrainListener listener) {
+        listeners.add(listener);
+        return this;
+    }
+
+    /// Lets the run end after the step it is at, with a checkpoint. From any thread.
+    public void stop() {
+        stopAsked = true;
+    }
+
+    /// Trains from the beginning. A folder that holds checkpoints is refused.
+    ///
+    /// @param validation may be empty
+    public TrainResult fit(List<Example> train, List<Example> validation) {
+        if (folder != null) folder.requireFresh();
+        return run(train, validation);
+    }
+
+    /// Goes on from the folder's last checkpoint; from the beginning when there is none yet. Settings and data must be those of the run.
+    public TrainResult resume(List<Example> train, List<Example> validation) {
+        if (folder == null) throw new IllegalStateException("there is no folder to resume from; name one with saving(…)");
+        return run(train, validation);
+    }
+
+    private TrainResult run(List<Example> train, List<Example> validation) {
+        requirePredictions(train, "training");
+        requirePredictions(validation, "validation");
+        try (Run run = new Run(train, validation)) {
+            if (folder != null) folder.begin(train, validation);
+            run.restore();
+            listeners.forEach(l -> l.onStart(run.state.step(), run.steps));
+            while (true) {
+                if (run.isValidationDue()) run.validate();
+                if (run.isCheckpointDue()) run.save();
+                if (run.isOver()) return run.end();
+                run.step();
+            }
+        } finally {
+            listeners.forEach(TrainListener::close);
+        }
+    }
+
+    private static void requirePredictions(List<Example> examples, String kind) {
+        for (int i = 0; i < examples.size(); i++) {
+            if (examples.get(i).counted() == 0) {
+                throw new IllegalArgumentException(
+                        "%s example %d has no token to predict (its response may have been cut off); leave it out".formatted(kind, i));
+            }
+        }
+    }
+
+    /// One pass through [#run].
+    private final class Run implements AutoCloseable {
+        final Batches batches;
+        final List<Batch> validation;
+        final int steps;
+        final Schedule schedule;
+        final Optimizer optimizer;
+        TrainState state = TrainState.START;
+        long savedAt;
+
+        Run(List<Example> train, List<Example> validation) {
+            this.batches = new Batches(train, config);
+            this.steps = config.steps(batches.perEpoch());
+            this.schedule = config.scheduleOver(steps);
+            this.optimizer = config.optimizerOf(parameters);
+            this.validation = validation.isEmpty() ? List.of()
+                    : new Batch(validation.stream().sorted(Comparator.comparingInt(Example::length).reversed()).toList(), config.padding(),
+                            config.padToMultipleOf())
+                            .split(config.microBatchSize());
+        }
+
+        void step() {
+            long start = System.nanoTime();
+            long step = state.step();
+            Batch batch = batches.next();
+            List<Batch> parts = batch.split(config.microBatchSize());
+            boolean byTokens = config.average() == TrainConfig.Average.TOKENS;
+            double divisor = byTokens ? batch.counted() : parts.size();
+            double loss = 0;
+            double norm;
+            try (var _ = Scope.open(); Grads grads = Grads.open()) {
+                for (int i = 0; i < parts.size(); i++) {
+                    try (Tape tape = Tape.training(Random.bits(config.seed() ^ DROPOUT, step << 20 | i))) {
+                        Tensor sum = objective.sum(parts.get(i));
+                        if (!byTokens) sum = sum.div(parts.get(i).counted());
+                        loss += sum.item() / divisor;
+                        requireFinite(loss, step);
+                        tape.backward(sum, grads);
+                    }
+                }
+                norm = grads.scale(1 / divisor).clipNorm(config.clipNorm());             // divided once: accumulation is exact
+                requireFinite(grads, norm, loss, step);
+                optimizer.step(grads, schedule.at(step));
+            }
+            double epoch = batches.epoch() + (double) batches.position() / batches.perEpoch();
+            double seconds = (System.nanoTime() - start) * 1e-9;
+            var report = new StepReport(step + 1, steps, epoch, loss, schedule.at(step), norm, batch.counted(), batch.tokens(), seconds);
+            state = state.stepped(batches, report);
+            listeners.forEach(l -> l.onStep(report));
+        }
+
+        boolean isValidationDue() {
+            if (validation.isEmpty() || state.step() == 0 || state.validatedAt() == state.step() || stopAsked) return false;
+            return state.step() >= steps || config.evaluateEvery() > 0 && state.step() % config.evaluateEvery() == 0;
+        }
+
+        void validate() {
+            long start = System.nanoTime();
+            double sum = 0;
+            long predicted = 0;
+            for (Batch batch : validation) {
+                if (stopAsked) return; // as if it had not begun; a resumed run begins with it
+                try (var _ = Scope.open()) {
+                    sum += objective.sum(batch).item();
+                }
+                predicted += batch.counted();
+            }
+            double loss = sum / predicted;
+            if (!Double.isFinite(loss)) throw failed("after step %d the validation loss is %s".formatted(state.step(), loss));
+            state = state.validated(loss);
+            var report = new ValidationReport(state.step(), loss, state.best().step() == state.step(), (System.nanoTime() - start) * 1e-9);
+            listeners.forEach(l -> l.onValidation(report));
+        }
+
+        boolean isOver() {
+            return state.step() >= steps || stopAsked || isStale();
+        }
+
+        private boolean isStale() {
+            return config.patience() > 0 && state.stale() >= config.patience();
+        }
+
+        boolean isCheckpointDue() {
+            if (folder == null || savedAt == state.step()) return false;
+            boolean isBest = state.validatedAt() == state.step() && state.best().step() == state.step();
+            return isBest || isOver() || config.saveEvery() > 0 && state.step() % config.saveEvery() == 0;
+        }
+
+        void save() {
+            savedAt = state.step();
+            Path path = folder.save(state, optimizer);
+            listeners.forEach(l -> l.onCheckpoint(savedAt, path));
+        }
+
+        void restore() {
+            if (folder == null || folder.latest() == null) return;
+            state = folder.restore(optimizer);
+            savedAt = state.step();
+            batches.moveTo(state.epoch(), state.position());
+        }
+
+        TrainResult end() {
+            var end = state.step() >= steps ? TrainResult.End.FINISHED : isStale() ? TrainResult.End.EARLY : TrainResult.End.INTERRUPTED;
+            if (folder != null && end != TrainResult.End.INTERRUPTED) folder.finish(state);
+            var result = new TrainResult(end, state.step(), state.loss(), state.best(), state.tokens(), state.seconds());
+            listeners.forEach(l -> l.onEnd(result));
+            return result;
+        }
+
+        @Override
+        public void close() {
+            optimizer.close();
+        }
+
+        private void requireFinite(double loss, long step) {
+            if (!Double.isFinite(loss)) throw failed("in step %d the loss is %s".formatted(step + 1, loss));
+        }
+
+        private void requireFinite(Grads grads, double norm, double loss, long step) {
+            if (Double.isFinite(norm)) return;
+            String where = parameters.stream().filter(p -> grads.find(p) != null && !Double.isFinite(grads.of(p).square().sum().item()))
+                    .map(Parameter::name).findFirst().orElse("all parameters together");
+            throw failed("in step %d the gradient of %s is not finite (the loss is %s)".formatted(step + 1, where, loss));
+        }
+
+        private TrainingFailed failed(String what) {
+            String rate = "a learning rate that is too high (%s at this step; try a tenth), "
+                    .formatted(schedule.at(Math.max(0, state.step() - 1)));
+            String clip = config.clipNorm() == 0 ? "no clipping (clip_norm 1 is usual), " : "";
+            Path last = folder == null ? null : folder.latest();
+            String kept = last == null ? "No checkpoint had been written." : "The last good checkpoint is " + last + ".";
+            return new TrainingFailed("%s. Likely causes: %s%sbase weights or earlier checkpoints that hold such values. %s".formatted(what,
+                    rate, clip, kept));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+package dev.graft.peft.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.graft.models.io.Json;
+import dev.graft.optim.Schedule;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class TrainConfigTest {
+    @TempDir
+    Path folder;
+
+    private static final TrainConfig ALL_CHANGED = TrainConfig.with(c -> c.steps(1).epochs(2.5).batchSize(3).microBatchSize(5)
+            .average(TrainConfig.Average.MICRO_BATCHES).dropLast(true).groupByLength(true).padding(Padding.RIGHT).padToMultipleOf(6)
+            .optimizer(TrainConfig.Rule.SGD).learningRate(0.7).schedule(Schedule.Law.COSINE).warmupSteps(8).weightDecay(0.1).beta1(0.11)
+            .beta2(0.12)
+            .epsilon(0.13).momentum(0.14).nesterov(true).clipNorm(15).recompute(true).evaluateEvery(16).patience(17).loadBest(false)
+            .saveEvery(18)
+            .keepCheckpoints(19).seed(-20));
+
+    @Test
+    void everySettingSurvivesTheFile() {
+        ALL_CHANGED.write(folder.resolve("config.json"));
+        assertThat(TrainConfig.read(folder.resolve("config.json"))).isEqualTo(ALL_CHANGED);
+        TrainConfig.DEFAULT.toMap().forEach((name, value) -> {
+            if (!name.equals("warmup_ratio")) assertThat(ALL_CHANGED.toMap().get(name)).as(name).isNotEqualTo(value);
+        });
+        assertThat(ALL_CHANGED.toMap()).hasSize(TrainConfig.class.getRecordComponents().length);
+    }
+
+    @Test
+    void whatIsMissingHasItsDefault() {
+        TrainConfig config = TrainConfig.of(Json.parse("{\"learning_rate\": 0.01, \"warmup_steps\": 7}", "text"));
+        assertThat(config).isEqualTo(TrainConfig.with(c -> c.learningRate(0.01).warmupSteps(7)));
+    }
+
+    @Test
+    void mistakesAreNamed() {
+        assertThatThrownBy(() -> TrainConfig.of(Json.parse("{\"lerning_rate\": 1}", "run.json"))).hasMessageContaining("run.json")
+                .hasMessageContaining("lerning_rate").hasMessageContaining("learning_rate");
+        assertThatThrownBy(() -> TrainConfig.of(Json.parse("{\"schedule\": \"step\"}", "run.json")))
+                .hasMessageContaining("must be one of [constant, linear, cosine], got 'step'");
+        assertThatThrownBy(() -> TrainConfig.of(Json.parse("{\"batch_size\": 0}", "run.json")))
+                .hasMessage("run.json: batch_size must be at least 1, got 0");
+        assertThatThrownBy(() -> TrainConfig.with(c -> c.learningRate(Double.NaN))).hasMessage("learning_rate must be above 0, got NaN");
+        assertThatThrownBy(() -> TrainConfig.with(c -> c.nesterov(true))).hasMessage("momentum must be above 0 with nesterov, got 0.0");
+    }
+}
