@@ -1,0 +1,3 @@
+module example.adapt {
+    requires dev.graft.peft;
+}
