@@ -39,6 +39,8 @@ public record Attention(double scale, boolean causal, boolean masked, boolean bi
         Shape k = in.get(1).shape();
         if (q.rank() != 4 || k.rank() != 4 || !k.equals(in.get(2).shape()))
             throw new ShapeException("q must be [B, T, H, D], k and v both [B, S, K, D]");
+        if (in.get(0).dtype() != in.get(0).dtype().computed())
+            throw new ShapeException("q must be f32 or f64, got " + in.get(0).dtype() + "; only k and v may be 16-bit");
         if (q.dim(0) != k.dim(0) || q.dim(3) != k.dim(3)) throw new ShapeException("q and k must agree in B and D, got " + q + " and " + k);
         if (k.dim(2) == 0 || q.dim(2) % k.dim(2) != 0)
             throw new ShapeException(k.dim(2) + " key heads do not divide " + q.dim(2) + " query heads");

@@ -1,0 +1,60 @@
+package dev.graft.tensor.cpu;
+
+import dev.graft.tensor.backend.View;
+import dev.graft.tensor.op.AdamWStep;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+
+/// [AdamWStep] in one pass, in place.
+///
+/// ```
+/// m ← m + (1 − β₁)(g − m)        v ← v + (1 − β₂)(g² − v)
+/// p ← p (1 − lr · weight_decay) − (lr / c₁) · m / (√v / √c₂ + eps)        c = 1 − βᵗ
+/// ```
+final class AdamWStepKernel {
+    private AdamWStepKernel() {
+    }
+
+    static void run(AdamWStep op, List<View> in, List<View> out) {
+        float rate = (float) (op.lr() / op.correction(op.beta1()));
+        float root = (float) (1 / Math.sqrt(op.correction(op.beta2())));
+        float decay = (float) (1 - op.lr() * op.weightDecay());
+        float mix1 = (float) (1 - op.beta1());
+        float mix2 = (float) (1 - op.beta2());
+        float eps = (float) op.eps();
+        Blocks.of(in, out.get(0), out.get(1), out.get(2)).run((s, at, n) -> {
+            moments(s[1], at[1], s[2], at[2], s[3], at[3], mix1, mix2, s[5], at[5], s[6], at[6], n);
+            step(s[0], at[0], s[5], at[5], s[6], at[6], rate, root, decay, eps, s[4], at[4], n);
+        });
+    }
+
+    private static void moments(
+            MemorySegment m, long mo, MemorySegment v, long vo, MemorySegment g, long go, float mix1, float mix2, MemorySegment m1,
+            long m1o,
+            MemorySegment v1, long v1o, int n) {
+        FloatVector first = FloatVector.broadcast(Lanes.F32, mix1);
+        FloatVector second = FloatVector.broadcast(Lanes.F32, mix2);
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+            FloatVector gradient = load(g, go + i * 4L);
+            FloatVector mean = load(m, mo + i * 4L);
+            FloatVector square = load(v, vo + i * 4L);
+            gradient.sub(mean).fma(first, mean).intoMemorySegment(m1, m1o + i * 4L, Lanes.ORDER);
+            gradient.mul(gradient).sub(square).fma(second, square).intoMemorySegment(v1, v1o + i * 4L, Lanes.ORDER);
+        }
+    }
+
+    private static void step(
+            MemorySegment p, long po, MemorySegment m, long mo, MemorySegment v, long vo, float rate, float root, float decay, float eps,
+            MemorySegment p1,
+            long p1o, int n) {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+            FloatVector direction = load(m, mo + i * 4L).mul(rate).div(load(v, vo + i * 4L).sqrt().mul(root).add(eps));
+            load(p, po + i * 4L).mul(decay).sub(direction).intoMemorySegment(p1, p1o + i * 4L, Lanes.ORDER);
+        }
+    }
+
+    private static FloatVector load(MemorySegment from, long at) {
+        return FloatVector.fromMemorySegment(Lanes.F32, from, at, Lanes.ORDER);
+    }
+}

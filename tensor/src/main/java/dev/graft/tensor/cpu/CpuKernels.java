@@ -1,0 +1,55 @@
+package dev.graft.tensor.cpu;
+
+import static dev.graft.tensor.DType.F32;
+
+import dev.graft.tensor.backend.KernelTable;
+import dev.graft.tensor.op.AdamWStep;
+import dev.graft.tensor.op.Attention;
+import dev.graft.tensor.op.AttentionGrad;
+import dev.graft.tensor.op.CrossEntropy;
+import dev.graft.tensor.op.CrossEntropyGrad;
+import dev.graft.tensor.op.Dropout;
+import dev.graft.tensor.op.LayerNorm;
+import dev.graft.tensor.op.LayerNormGrad;
+import dev.graft.tensor.op.LogSoftmax;
+import dev.graft.tensor.op.Q8MatMul;
+import dev.graft.tensor.op.RmsNorm;
+import dev.graft.tensor.op.RmsNormGrad;
+import dev.graft.tensor.op.Rope;
+import dev.graft.tensor.op.Softmax;
+import dev.graft.tensor.op.SwiGlu;
+import dev.graft.tensor.op.SwiGluGrad;
+
+/// What this backend is good at, at a glance.
+final class CpuKernels {
+    static final KernelTable TABLE = VectorWidth.isVector() ? vectors() : scalars();
+
+    private CpuKernels() {
+    }
+
+    private static KernelTable vectors() {
+        return KernelTable.builder()
+                .add(Softmax.class, F32, SoftmaxKernel::run)
+                .add(LogSoftmax.class, F32, LogSoftmaxKernel::run)
+                .add(RmsNorm.class, F32, RmsNormKernel::run)
+                .add(RmsNormGrad.class, F32, RmsNormGradKernel::run)
+                .add(LayerNorm.class, F32, LayerNormKernel::run)
+                .add(LayerNormGrad.class, F32, LayerNormGradKernel::run)
+                .add(Rope.class, F32, RopeKernel::run)
+                .add(SwiGlu.class, F32, SwiGluKernel::run)
+                .add(SwiGluGrad.class, F32, SwiGluGradKernel::run)
+                .add(CrossEntropy.class, F32, CrossEntropyKernel::run)
+                .add(CrossEntropyGrad.class, F32, CrossEntropyGradKernel::run)
+                .add(Dropout.class, F32, DropoutKernel::run)
+                .add(AdamWStep.class, F32, AdamWStepKernel::run)
+                .addStrided(Attention.class, F32, AttentionKernel::run)
+                .addStrided(AttentionGrad.class, F32, AttentionGradKernel::run)
+                .add(Q8MatMul.class, F32, Q8MatMulKernel::run)
+                .build();
+    }
+
+    /// Without vectors the definitions do, but for int8 weights, which are not to be widened whole.
+    private static KernelTable scalars() {
+        return KernelTable.builder().add(Q8MatMul.class, F32, Q8MatMulKernel::run).build();
+    }
+}
