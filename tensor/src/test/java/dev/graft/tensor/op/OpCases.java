@@ -164,6 +164,89 @@ public final class OpCases {
         return cases;
     }
 
+    /// Sizes at which kernels change their way: a vector (4, 8 or 16 numbers), four of them, a block; one less, one more.
+    private static final int[] SIZES = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 129};
+
+    /// The same ops at many more sizes: too many for central differences.
+    public static List<Case> sweep() {
+        List<Case> cases = new ArrayList<>();
+        for (int n : SIZES) {
+            for (Unary f : Unary.values())
+                cases.add(of(f, f == Unary.LOG || f == Unary.SQRT || f == Unary.RSQRT || f == Unary.RECIP ? positive(n) : x(n)));
+            for (Binary f : Binary.values()) {
+                cases.add(of(f, x(n), positive(n)));
+                cases.add(of(f, x(3, n), positive(3, 1)));
+                cases.add(of(f, x(3, 1), positive(n)));
+            }
+            cases.add(of(new Affine(0.7, 0.2), x(2, n)));
+            cases.add(of(new Affine(-1, 0), x(n)));
+            cases.add(of(new Where(), ids(2, 3, n), x(3, n), x(n)));
+            for (Reduce.Law law : Reduce.Law.values()) {
+                cases.add(of(new Reduce(law, 1), x(3, n)));
+                cases.add(of(new Reduce(law, 0), x(3, n)));
+                cases.add(of(new Reduce(law, 1), x(2, n, 5)));
+            }
+            cases.add(of(new Gather(), x(5, n), ids(5, 3)));
+            cases.add(of(new ScatterAdd(3), ids(3, 5), x(5, n)));
+            cases.add(of(new Cat(-1), x(3, n), x(3, 2)));
+            cases.add(of(new Softmax(), x(3, n)));
+            cases.add(of(new LogSoftmax(), x(3, n)));
+            cases.add(of(new RmsNorm(0.1), x(3, n), x(n)));
+            cases.add(of(new LayerNorm(0.1), x(3, n), x(n), x(n)));
+            cases.add(of(new SwiGlu(), x(3, n), x(3, n)));
+            cases.add(of(new Dropout(0.4, 5), x(3, n)));
+            cases.add(of(new CrossEntropy(1), x(3, n), ids(n, 3)));
+            for (boolean interleaved : new boolean[] {false, true}) {
+                cases.add(of(new Rope(interleaved, false), x(1, 2, 3, 2 * n + 1), angles(5, n), angles(5, n), ids(5, 1, 2)));
+            }
+            cases.add(of(new MatMul(false, true), x(n, 33), x(5, 33)));
+            cases.add(of(new MatMul(false, false), x(7, n), x(n, 17)));
+            cases.add(of(new MatMul(true, false), x(9, 3), x(9, n)));
+            cases.add(of(new MatMul(false, true), x(2, 3, n), x(2, n, n)));
+            cases.add(of(new Attention(0.3, true, false, false), x(1, n, 2, 3), x(1, n, 1, 3), x(1, n, 1, 3)));
+            cases.add(of(new Attention(0.3, false, true, false), x(2, 2, 2, 5), x(2, n, 2, 5), x(2, n, 2, 5), mask(2, n)));
+            cases.add(of(new Attention(0.3, true, false, false), x(1, 1, 2, n), x(1, 6, 1, n), x(1, 6, 1, n)));
+        }
+        return cases;
+    }
+
+    /// Sizes beyond a kernel's blocks, where the work is shared among threads.
+    public static List<Case> large() {
+        List<Case> cases = new ArrayList<>();
+        for (int n : new int[] {2047, 2049, 16_385, 100_003}) {
+            cases.add(of(Unary.SILU, x(n)));
+            cases.add(of(Binary.MUL, x(n), x(n)));
+            cases.add(of(new SwiGlu(), x(n), x(n)));
+            cases.add(of(new Dropout(0.4, 5), x(n)));
+            for (Reduce.Law law : Reduce.Law.values()) cases.add(of(new Reduce(law, 0), x(n)));
+            cases.add(of(new Softmax(), x(2, n)));
+            cases.add(of(new CrossEntropy(1), x(2, n), ids(n, 2)));
+        }
+        cases.add(of(Binary.ADD, x(257, 301), x(301)));
+        cases.add(of(new Copy(), x(257, 301)));
+        cases.add(of(new Permute(List.of(1, 0)), x(257, 301)));
+        for (int axis = 0; axis < 3; axis++) cases.add(of(new Reduce(Reduce.Law.SUM, axis), x(3, 600, 70)));
+        cases.add(of(new Gather(), x(301, 257), ids(301, 400)));
+        cases.add(of(new ScatterAdd(301), ids(301, 400), x(400, 257)));
+        cases.add(of(new RmsNorm(1e-5), x(150, 301), x(301)));
+        cases.add(of(new LayerNorm(1e-5), x(150, 301), x(301), x(301)));
+        cases.add(of(new LogSoftmax(), x(150, 301)));
+        cases.add(of(new Rope(false, false), x(2, 150, 4, 64), angles(5, 32), angles(5, 32), ids(5, 2, 150)));
+        cases.add(of(new MatMul(false, true), x(130, 70), x(101, 70)));
+        cases.add(of(new Attention(0.125, true, false, false), x(2, 131, 4, 64), x(2, 131, 2, 64), x(2, 131, 2, 64)));
+        cases.add(of(new Attention(0.125, true, true, false), x(1, 70, 2, 40), x(1, 600, 1, 40), x(1, 600, 1, 40), mask(1, 600)));
+        cases.add(of(new Attention(0.125, true, false, false), x(2, 1, 8, 64), x(2, 700, 2, 64), x(2, 700, 2, 64)));
+        return cases;
+    }
+
+    /// Every case there is.
+    public static List<Case> everything() {
+        List<Case> cases = new ArrayList<>(all());
+        cases.addAll(sweep());
+        cases.addAll(large());
+        return cases;
+    }
+
     /// Cosines and sines need no gradient; any numbers do.
     private static Input angles(int... dims) {
         return constant(dims);
