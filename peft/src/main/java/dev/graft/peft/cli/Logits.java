@@ -1,0 +1,154 @@
+package dev.graft.peft.cli;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.Inputs;
+import dev.graft.models.LoadOptions;
+import dev.graft.models.io.Checkpoint;
+import dev.graft.models.io.CheckpointException;
+import dev.graft.models.io.Entry;
+import dev.graft.models.io.Safetensors;
+import dev.graft.models.io.TensorSource;
+import dev.graft.nn.Parameter;
+import dev.graft.peft.train.CausalLoss;
+import dev.graft.peft.train.Example;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Grads;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tape;
+import dev.graft.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/// Logits, loss and gradients for given token ids: how anyone compares Graft's numbers with another framework's.
+@Command(name = "logits", mixinStandardHelpOptions = true, description = "Computes logits, loss and gradients of given token ids, to compare with another framework.", footer = {
+        "",
+        "INPUT is a safetensors file with input_ids and attention_mask and, optionally, labels, all [B, T] of i64 or i32. Labels of -100 do not count; padding may be on either side; positions count unmasked tokens from 0.",
+        "OUTPUT gets logits [B, T, V] and, with labels, loss [1]: the mean over the shifted labels that count. With --grads also grad.KEY for each parameter of the adapter, KEY as in its saved file, or of the model when there is no adapter. All are f32, and so is the arithmetic; dropout is off."})
+final class Logits implements Callable<Integer> {
+    @Mixin
+    private ModelOptions options;
+
+    @Option(names = "--input", required = true, paramLabel = "FILE", description = "Token ids, as safetensors.")
+    private Path input;
+
+    @Option(names = "--output", required = true, paramLabel = "FILE", description = "Where the results go, as safetensors.")
+    private Path output;
+
+    @Option(names = "--grads", description = "Also the gradient of the loss with respect to every trained parameter; needs labels.")
+    private boolean grads;
+
+    private record Ids(int[][] ids, int[][] mask, int[][] labels) {
+    }
+
+    @Override
+    public Integer call() {
+        try (ModelOptions.Loaded loaded = options.load(LoadOptions.Weights.F32); var _ = Scope.open()) {
+            Ids ids = read(loaded.model().config().vocab());
+            if (grads && ids.labels == null) throw new CheckpointException(input, "has no labels, which --grads needs");
+            List<TensorSource> results = new ArrayList<>();
+            try (var _ = Scope.open()) {
+                results.add(source("logits", loaded.model().logits(Inputs.of(ids.ids, ids.mask))));
+            }
+            if (ids.labels != null) {
+                if (CausalLoss.count(ids.labels) == 0)
+                    throw new CheckpointException(input, "has no label that counts: all but the first of each row are -100");
+                Map<String, Parameter> parameters = grads ? parameters(loaded) : Map.of();
+                results.addAll(loss(loaded.model(), ids, parameters));
+            }
+            Safetensors.write(output, results);
+            System.out.println("wrote " + output + ": " + String.join(", ", results.stream().limit(4).map(TensorSource::name).toList())
+                    + (results.size() > 4 ? " and " + (results.size() - 4) + " more" : ""));
+            return 0;
+        }
+    }
+
+    /// What gradients are asked of, by its key in the saved file. Frozen or not, saved for inference or not.
+    private static Map<String, Parameter> parameters(ModelOptions.Loaded loaded) {
+        if (loaded.peft() != null) {
+            Map<String, Parameter> saved = new LinkedHashMap<>();
+            loaded.peft().adapters().values().forEach(graft -> saved.putAll(graft.saved()));
+            return saved;
+        }
+        Map<String, Parameter> all = new LinkedHashMap<>();
+        loaded.model().parameters().forEach(p -> {
+            p.trainable(true);
+            all.put(p.name(), p);
+        });
+        return all;
+    }
+
+    private static List<TensorSource> loss(CausalLm model, Ids ids, Map<String, Parameter> parameters) {
+        List<TensorSource> results = new ArrayList<>();
+        try (Tape tape = Tape.open(); Grads gradients = Grads.open()) {
+            Tensor losses = CausalLoss.losses(model, Inputs.of(ids.ids, ids.mask), ids.labels);
+            Tensor loss = losses.sum().div(CausalLoss.count(ids.labels));
+            results.add(source("loss", loss.reshape(1)));
+            if (!parameters.isEmpty()) tape.backward(loss, gradients);
+            parameters.forEach((key, p) -> {
+                Tensor g = gradients.find(p);
+                results.add(source("grad." + key, g == null ? Tensor.zeros(p.value().spec()) : g));
+            });
+        }
+        return results;
+    }
+
+    private static TensorSource source(String name, Tensor values) {
+        Tensor wide = values.to(DType.F32);
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Math.toIntExact(wide.spec().bytes())]);
+        wide.copyTo(bytes);
+        return TensorSource.of(name, DType.F32, wide.shape(), bytes);
+    }
+
+    // ---- input ----
+
+    private Ids read(int vocab) {
+        try (Checkpoint file = Checkpoint.open(input)) {
+            Entry ids = file.require("input_ids");
+            Shape shape = ids.shape();
+            if (shape.rank() != 2 || shape.size() == 0) throw ids.problem("must be [B, T] with at least one token, is " + shape);
+            int[][] tokens = matrix(ids, shape);
+            for (int b = 0; b < tokens.length; b++) {
+                for (int t = 0; t < tokens[b].length; t++) {
+                    if (tokens[b][t] < 0 || tokens[b][t] >= vocab) {
+                        throw ids.problem("holds id %d at [%d, %d]; this model has ids 0 … %d".formatted(tokens[b][t], b, t, vocab - 1));
+                    }
+                }
+            }
+            int[][] mask = matrix(file.require("attention_mask"), shape);
+            int[][] labels = file.find("labels").map(l -> labels(l, shape, vocab)).orElse(null);
+            return new Ids(tokens, mask, labels);
+        }
+    }
+
+    private static int[][] labels(Entry entry, Shape shape, int vocab) {
+        int[][] labels = matrix(entry, shape);
+        for (int[] row : labels) {
+            for (int label : row) {
+                if (label != Example.IGNORED && (label < 0 || label >= vocab)) {
+                    throw entry.problem("holds label %d; a label is -100 or one of this model's ids 0 … %d".formatted(label, vocab - 1));
+                }
+            }
+        }
+        return labels;
+    }
+
+    private static int[][] matrix(Entry entry, Shape shape) {
+        if (!entry.shape().equals(shape)) throw entry.problem("must have the shape of input_ids, " + shape + ", is " + entry.shape());
+        String type = entry.type().toString();
+        if (!type.equals("I64") && !type.equals("I32")) throw entry.problem("must be I64 or I32, is " + type);
+        long[] values = new long[Math.toIntExact(shape.size())];
+        entry.read(DType.I64, MemorySegment.ofArray(values));
+        int[][] rows = new int[shape.dim(0)][shape.dim(1)];
+        for (int i = 0; i < values.length; i++) rows[i / shape.dim(1)][i % shape.dim(1)] = Math.toIntExact(values[i]);
+        return rows;
+    }
+}
