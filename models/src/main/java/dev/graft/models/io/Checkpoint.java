@@ -1,5 +1,6 @@
 package dev.graft.models.io;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -113,7 +114,7 @@ public final class Checkpoint implements AutoCloseable {
         try (Stream<Path> list = Files.list(folder)) {
             List<String> found = list.map(p -> p.getFileName().toString()).sorted().limit(12).toList();
             there = found.isEmpty() ? "it is empty" : "it has " + String.join(", ", found);
-        } catch (java.io.IOException e) {
+        } catch (IOException e) {
             there = "and it cannot be listed: " + e.getMessage();
         }
         throw new CheckpointException(folder, "holds none of " + String.join(", ", names) + "; " + there);

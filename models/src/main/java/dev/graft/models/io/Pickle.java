@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /// Python's pickle, as far as state dictionaries use it: a machine with a stack and a memo that builds plain values.
@@ -100,7 +101,7 @@ final class Pickle {
                 case 0x94 -> memo.put(memo.size(), top());                           // MEMOIZE
                 case 'h' -> push(recall(u8()));                                      // BINGET
                 case 'j' -> push(recall(index()));                                   // LONG_BINGET
-                case 'c' -> push(global(line(), line()));                            // GLOBAL
+                case 'c' -> push(host.global(line(), line()));                            // GLOBAL
                 case 0x93 -> stackGlobal();                                          // STACK_GLOBAL
                 case 'R' -> reduce();                                                // REDUCE
                 case 'b' -> build();                                                 // BUILD
@@ -136,11 +137,7 @@ final class Pickle {
         List<Object> names = popItems(2);
         if (!(names.get(0) instanceof String module) || !(names.get(1) instanceof String name))
             throw problem("names a global by " + kind(names.get(0)) + " and " + kind(names.get(1)));
-        push(global(module, name));
-    }
-
-    private Object global(String module, String name) {
-        return host.global(module, name);
+        push(host.global(module, name));
     }
 
     private void reduce() {
@@ -249,7 +246,7 @@ final class Pickle {
             case Tuple _ -> "a tuple";
             case List<?> _ -> "a list";
             case Map<?, ?> _ -> "a dictionary";
-            default -> "a " + value.getClass().getSimpleName().toLowerCase(java.util.Locale.ROOT);
+            default -> "a " + value.getClass().getSimpleName().toLowerCase(Locale.ROOT);
         };
     }
 

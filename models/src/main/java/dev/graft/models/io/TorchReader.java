@@ -81,10 +81,11 @@ final class TorchReader implements Pickle.Host {
             } else {
                 Entry entry = Entry.strided(name, tensor.type, shape, file, storage, tensor.stride, arena);
                 copied = Math.addExact(copied, entry.byteSize());
-                if (copied > MAX_COPIES * fileBytes)
-                    throw entry
-                            .problem("is a view with strides " + Arrays.toString(tensor.stride) + " that repeats elements and would take "
-                                    + entry.byteSize() + " bytes, from a file of " + fileBytes + "; save tensor.contiguous()");
+                if (copied > MAX_COPIES * fileBytes) {
+                    String size = entry.byteSize() + " bytes, from a file of " + fileBytes;
+                    throw entry.problem("is a view with strides " + Arrays.toString(tensor.stride)
+                            + " that repeats elements and would take " + size + "; save tensor.contiguous()");
+                }
                 entries.add(entry);
             }
         }
