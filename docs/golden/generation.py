@@ -13,7 +13,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 V = 11
 torch.manual_seed(5)
-TABLE = (torch.randn(V, V, V) * 1.5 * 64).round() / 64  # exact in any float format and in decimal
+TABLE = (torch.randn(V, V, V) * 1.5 * 4096).round() / 4096  # exact in decimal, and fine enough that no two scores tie
 
 
 class Scripted(PreTrainedModel, GenerationMixin):
@@ -41,12 +41,22 @@ for extra in [dict(repetition_penalty=1.4), dict(no_repeat_ngram_size=2), dict(m
         settings.append(dict(num_beams=beams, length_penalty=1.0, early_stopping=False, eos_token_id=[0], max_new_tokens=14) | extra)
 settings.append(dict(num_beams=1, length_penalty=1.0, early_stopping=False, eos_token_id=[0, 6], max_new_tokens=12))
 
-cases = []
-for setting in settings:
-    for prompt in prompts:
-        config = GenerationConfig(do_sample=False, use_cache=False, pad_token_id=0, **(setting | {"eos_token_id": setting["eos_token_id"] or None}))
-        out = model.generate(torch.tensor([prompt]), generation_config=config, return_dict_in_generate=True, output_scores=True)
-        new = out.sequences[0, len(prompt):].tolist()
-        score = out.sequences_scores[0].item() if setting["num_beams"] > 1 else 0.0
-        cases.append(setting | {"prompt": prompt, "ids": new, "score": score})
+
+def run(setting, prompt):
+    eos = setting["eos_token_id"] or None
+    config = GenerationConfig(do_sample=False, use_cache=False, pad_token_id=0, **(setting | {"eos_token_id": eos}))
+    out = model.generate(torch.tensor([prompt]), generation_config=config, return_dict_in_generate=True, output_scores=True)
+    score = out.sequences_scores[0].item() if setting["num_beams"] > 1 else 0.0
+    return setting | {"prompt": prompt, "ids": out.sequences[0, len(prompt):].tolist(), "score": score}
+
+
+cases = [run(setting, prompt) for setting in settings for prompt in prompts]
+
+# "never" seldom changes the result; keep prompts where it does.
+for beams, penalty in itertools.product([2, 3], [1.0, 2.0]):
+    for prompt in itertools.product(range(1, V, 2), range(1, V, 3)):
+        setting = dict(num_beams=beams, length_penalty=penalty, eos_token_id=[0, 6, 8], max_new_tokens=40)
+        pair = [run(setting | {"early_stopping": early}, list(prompt)) for early in [False, "never"]]
+        if pair[0]["ids"] != pair[1]["ids"]:
+            cases += pair
 print(json.dumps({"table": TABLE.tolist(), "cases": cases}, separators=(",", ":")).replace('{"num_beams', '\n{"num_beams'))

@@ -2,10 +2,13 @@
 module dev.graft.peft {
     requires transitive dev.graft.models;
 
+    requires com.fasterxml.jackson.databind;
     requires info.picocli;
 
     exports dev.graft.peft;
+    exports dev.graft.peft.eval;
     exports dev.graft.peft.method;
+    exports dev.graft.peft.tinyworld;
     exports dev.graft.peft.train;
 
     opens dev.graft.peft.cli to info.picocli;

@@ -120,9 +120,8 @@ public final class BeamSearch {
 
     /// Continuations that end become hypotheses if they are among the best `K`; the worst hypotheses make room.
     private void finish(List<Candidate> candidates) {
-        boolean closed = !improvable || full() && config.earlyStopping() == EarlyStopping.AT_ONCE;
         for (Candidate candidate : candidates.subList(0, Math.min(beams.length, candidates.size()))) {
-            if (candidate.finishes() && !closed) {
+            if (candidate.finishes()) {
                 boolean eos = config.eosIds().contains(candidate.token);
                 finished.add(new Hypothesis(append(beams[candidate.parent], candidate.token), normalised(candidate.score, length, eos),
                         candidate.ends));

@@ -3,6 +3,7 @@ package dev.graft.models.generate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.graft.models.Golden;
 import dev.graft.models.generate.GenerationConfig.EarlyStopping;
 import dev.graft.models.generate.GenerationConfig.LengthNorm;
 import dev.graft.models.text.Tokenizer;
@@ -34,7 +35,7 @@ class GeneratorTest {
 
     @BeforeAll
     static void load() throws Exception {
-        tokenizer = Tokenizer.load(Path.of(GeneratorTest.class.getResource("/golden/tokenizers/bloom-style").toURI()));
+        tokenizer = Tokenizer.load(Golden.path("tokenizers/bloom-style"));
     }
 
     @AfterAll

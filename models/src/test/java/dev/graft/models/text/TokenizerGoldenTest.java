@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.graft.models.Golden;
 import dev.graft.models.SharedFolder;
-import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +17,7 @@ class TokenizerGoldenTest {
     @ParameterizedTest
     @ValueSource(strings = {"bloom-style", "gpt2-style"})
     void byteLevelTokenizersAgreeWithTheReference(String name) throws Exception {
-        check(resource("golden/tokenizers/" + name), "golden.json");
+        check(Golden.path("tokenizers/" + name), "golden.json");
     }
 
     @ParameterizedTest
@@ -60,10 +60,6 @@ class TokenizerGoldenTest {
             text.append(decoder.push(id));
         }
         return text.append(decoder.finish()).toString();
-    }
-
-    static Path resource(String name) throws URISyntaxException {
-        return Path.of(TokenizerGoldenTest.class.getClassLoader().getResource(name).toURI());
     }
 
     private static int[] ints(JsonNode array) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.graft.models.Golden;
 import dev.graft.models.SharedFolder;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -109,7 +110,7 @@ class TokenizerTest {
     @Test
     void theConfigurationIsAskedWhenTheTokenizerKnowsNoRole() throws Exception {
         Files.writeString(dir.resolve("tokenizer.json"),
-                Files.readString(TokenizerGoldenTest.resource("golden/tokenizers/gpt2-style/tokenizer.json"))
+                Files.readString(Golden.path("tokenizers/gpt2-style/tokenizer.json"))
                         .replace("<|endoftext|>", "<|stop|>"));
         Files.writeString(dir.resolve("config.json"), "{\"eos_token_id\": 0}");
         try (Tokenizer tokenizer = Tokenizer.load(dir)) {
@@ -163,7 +164,7 @@ class TokenizerTest {
     @Test
     void malformedFilesGiveOneClearError() throws Exception {
         Path json = dir.resolve("tokenizer.json");
-        String good = Files.readString(TokenizerGoldenTest.resource("golden/tokenizers/bloom-style/tokenizer.json"));
+        String good = Files.readString(Golden.path("tokenizers/bloom-style/tokenizer.json"));
         for (String bad : List.of("", "{", "[]", "{\"model\": {}}", good.substring(0, good.length() / 2),
                 good.replace("\"ByteLevel\"", "\"Telepathy\""),
                 good.replaceFirst("\"id\": ?\\d+", "\"id\": 99999999999"), good.replaceFirst("\"id\": ?\\d+", "\"id\": -1"))) {
@@ -173,10 +174,10 @@ class TokenizerTest {
     }
 
     private void copyBloom() throws Exception {
-        Files.copy(TokenizerGoldenTest.resource("golden/tokenizers/bloom-style/tokenizer.json"), dir.resolve("tokenizer.json"));
+        Files.copy(Golden.path("tokenizers/bloom-style/tokenizer.json"), dir.resolve("tokenizer.json"));
     }
 
     private static Tokenizer bloom() throws Exception {
-        return Tokenizer.load(TokenizerGoldenTest.resource("golden/tokenizers/bloom-style"));
+        return Tokenizer.load(Golden.path("tokenizers/bloom-style"));
     }
 }

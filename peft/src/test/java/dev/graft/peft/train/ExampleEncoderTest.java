@@ -1,0 +1,98 @@
+package dev.graft.peft.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.graft.models.Golden;
+import dev.graft.models.SharedFolder;
+import dev.graft.models.text.Tokenizer;
+import dev.graft.peft.eval.Item;
+import dev.graft.peft.eval.PromptTemplate;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ExampleEncoderTest {
+    private static final Item ITEM = new Item("How many roses?", "", "There are 6.", "6");
+    private static final int EOS = 2;
+    private static Tokenizer tokenizer;
+
+    @BeforeAll
+    static void load() {
+        tokenizer = Tokenizer.load(Golden.path("tokenizers/bloom-style"));
+    }
+
+    @AfterAll
+    static void close() {
+        tokenizer.close();
+    }
+
+    @Test
+    void aTextThatFitsEndsWithTheEndToken() {
+        int[] text = tokenizer.encode(PromptTemplate.COMPAT.training(ITEM));
+        Example example = encode(512, true);
+        assertThat(example.ids()).startsWith(text).hasSize(text.length + 1).endsWith(EOS);
+        assertThat(example.labels()).isEqualTo(example.ids());
+        assertThat(encode(text.length + 1, true).ids()).isEqualTo(example.ids());
+    }
+
+    @Test
+    void aTextThatIsCutOrFillsTheLimitGetsNone() {
+        int[] text = tokenizer.encode(PromptTemplate.COMPAT.training(ITEM));
+        assertThat(encode(text.length, true).ids()).isEqualTo(text);
+        assertThat(encode(20, true).ids()).isEqualTo(Arrays.copyOf(text, 20));
+    }
+
+    @Test
+    void anEndTokenInTheTextIsNotDoubled() {
+        Item ended = new Item("How many?", "", "6</s>", "6");
+        Example example = new ExampleEncoder(tokenizer, PromptTemplate.CLEAN, 512, true).encode(List.of(ended)).getFirst();
+        assertThat(example.ids()).endsWith(EOS);
+        assertThat(example.ids()[example.length() - 2]).isNotEqualTo(EOS);
+    }
+
+    @Test
+    void withoutTheInputsThePromptsLabelsAreIgnored() {
+        int prompt = tokenizer.encode(PromptTemplate.CLEAN.evaluation(ITEM)).length;
+        Example example = new ExampleEncoder(tokenizer, PromptTemplate.CLEAN, 512, false).encode(List.of(ITEM)).getFirst();
+        assertThat(Arrays.copyOf(example.labels(), prompt)).containsOnly(Example.IGNORED);
+        int[] learnt = Arrays.copyOfRange(example.labels(), prompt, example.length());
+        assertThat(tokenizer.decode(learnt)).isEqualTo("There are 6.");
+        assertThat(learnt).endsWith(EOS);
+        assertThat(example.counted()).isEqualTo(learnt.length);
+    }
+
+    @Test
+    void aPromptLongerThanTheLimitLeavesNothingToLearn() {
+        assertThat(new ExampleEncoder(tokenizer, PromptTemplate.CLEAN, 10, false).encode(List.of(ITEM)).getFirst().counted()).isZero();
+    }
+
+    @Test
+    void theBeginTokenIsPartOfPromptAndText() {
+        try (Tokenizer llama = Tokenizer.load(SharedFolder.path("golden/stories260K"))) {
+            Example example = new ExampleEncoder(llama, PromptTemplate.COMPAT, 512, false).encode(List.of(ITEM)).getFirst();
+            assertThat(example.ids()).startsWith(1).endsWith(EOS);
+            int ignored = (int) Arrays.stream(example.labels()).filter(label -> label == Example.IGNORED).count();
+            assertThat(ignored).isEqualTo(llama.encode(PromptTemplate.COMPAT.trainingPrompt(ITEM)).length);
+        }
+    }
+
+    @Test
+    void aTokenizerWithoutEndTokenIsRefused(@TempDir Path dir) throws Exception {
+        Files.writeString(dir.resolve("tokenizer.json"),
+                Files.readString(Golden.path("tokenizers/gpt2-style/tokenizer.json")).replace("<|endoftext|>", "<|x|>"));
+        try (Tokenizer endless = Tokenizer.load(dir)) {
+            assertThatThrownBy(() -> new ExampleEncoder(endless, PromptTemplate.CLEAN, 9, true)).hasMessageContaining("no end token");
+        }
+        assertThatThrownBy(() -> new ExampleEncoder(tokenizer, PromptTemplate.CLEAN, 0, true)).hasMessageContaining("cutoff_len");
+    }
+
+    private static Example encode(int cutoffLen, boolean trainOnInputs) {
+        return new ExampleEncoder(tokenizer, PromptTemplate.COMPAT, cutoffLen, trainOnInputs).encode(List.of(ITEM)).getFirst();
+    }
+}
