@@ -4,6 +4,10 @@ module dev.graft.peft {
 
     requires com.fasterxml.jackson.databind;
     requires info.picocli;
+    requires java.desktop;
+    requires me.tongfei.progressbar;
+    requires org.slf4j;
+    requires xchart;
 
     exports dev.graft.peft;
     exports dev.graft.peft.eval;

@@ -88,6 +88,15 @@ public final class Json {
         }
     }
 
+    /// The object in one line, for a file of lines.
+    public static String line(Map<String, ?> object) {
+        try {
+            return MAPPER.writeValueAsString(object);
+        } catch (JsonProcessingException e) {
+            throw new IllegalArgumentException("not plain JSON values: " + e.getOriginalMessage(), e);
+        }
+    }
+
     static CheckpointException syntax(String source, String problem, JsonProcessingException e) {
         var at = e.getLocation();
         String where = at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
