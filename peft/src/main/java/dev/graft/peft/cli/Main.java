@@ -16,7 +16,7 @@ import picocli.CommandLine.Spec;
         "", "graft COMMAND --help tells more. graft bench [...] runs the benchmarks."})
 public final class Main implements Runnable {
     /// The commands in the order in which help lists them.
-    private static final List<Class<?>> COMMANDS = List.of(Generate.class, Logits.class);
+    private static final List<Class<?>> COMMANDS = List.of(Generate.class, Logits.class, Pretrain.class);
 
     @Spec
     private CommandSpec spec;

@@ -1,0 +1,209 @@
+package dev.graft.peft.cli;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.Inputs;
+import dev.graft.models.ModelWriter;
+import dev.graft.models.io.Json;
+import dev.graft.models.llama.Llama;
+import dev.graft.models.llama.LlamaConfig;
+import dev.graft.models.llama.RopeScaling;
+import dev.graft.models.text.BpeTrainer;
+import dev.graft.models.text.Tokenizer;
+import dev.graft.nn.Parameter;
+import dev.graft.optim.Schedule;
+import dev.graft.peft.tinyworld.TinyWorld;
+import dev.graft.peft.tinyworld.Trigram;
+import dev.graft.peft.train.CausalLoss;
+import dev.graft.peft.train.Example;
+import dev.graft.peft.train.StepReport;
+import dev.graft.peft.train.TrainConfig;
+import dev.graft.peft.train.TrainListener;
+import dev.graft.peft.train.TrainResult;
+import dev.graft.peft.train.Trainer;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/// Trains a small LLaMA from scratch, and says how well it predicts text it has not seen, beside a trigram model.
+@Command(name = "pretrain", mixinStandardHelpOptions = true, sortOptions = false, description = "Trains a small LLaMA from scratch, on generated stories or a text of yours.", footer = {
+        "",
+        "With the defaults: the model of the quickstart. Writes a Hugging Face folder with its tokenizer, and pretraining.json with the figures."})
+final class Pretrain implements Callable<Integer> {
+    @Option(names = "--output", required = true, paramLabel = "DIR", description = "Where the model goes.")
+    private Path output;
+
+    @Option(names = "--text", paramLabel = "FILE", description = "Texts to learn, separated by empty lines; one in fifty is held out. Without it: generated stories.")
+    private Path text;
+
+    @Option(names = "--stories", paramLabel = "N", defaultValue = "150000", description = "Generated stories to learn (default: ${DEFAULT-VALUE}).")
+    private int stories;
+
+    @Option(names = "--vocab-size", paramLabel = "N", defaultValue = "1024", description = "Entries of the tokenizer that is trained first (default: ${DEFAULT-VALUE}).")
+    private int vocabSize;
+
+    @Option(names = "--hidden-size", paramLabel = "N", defaultValue = "128", description = "Width (default: ${DEFAULT-VALUE}).")
+    private int hiddenSize;
+
+    @Option(names = "--intermediate-size", paramLabel = "N", defaultValue = "352", description = "Width inside the MLP (default: ${DEFAULT-VALUE}).")
+    private int intermediateSize;
+
+    @Option(names = "--layers", paramLabel = "N", defaultValue = "4", description = "Blocks (default: ${DEFAULT-VALUE}).")
+    private int layers;
+
+    @Option(names = "--heads", paramLabel = "N", defaultValue = "4", description = "Attention heads (default: ${DEFAULT-VALUE}).")
+    private int heads;
+
+    @Option(names = "--key-value-heads", paramLabel = "N", defaultValue = "4", description = "Heads of keys and values (default: ${DEFAULT-VALUE}).")
+    private int keyValueHeads;
+
+    @Option(names = "--length", paramLabel = "N", defaultValue = "128", description = "Tokens per example (default: ${DEFAULT-VALUE}).")
+    private int length;
+
+    @Option(names = "--steps", paramLabel = "N", defaultValue = "5000", description = "Optimizer steps (default: ${DEFAULT-VALUE}).")
+    private int steps;
+
+    @Option(names = "--batch-size", paramLabel = "N", defaultValue = "16", description = "Examples per step (default: ${DEFAULT-VALUE}).")
+    private int batchSize;
+
+    @Option(names = "--learning-rate", paramLabel = "X", defaultValue = "0.003", description = "Largest rate; 100 steps of warm-up, then a cosine to 0 (default: ${DEFAULT-VALUE}).")
+    private double learningRate;
+
+    @Option(names = "--dtype", paramLabel = "TYPE", defaultValue = "BF16", description = "How the weights are written: F32, BF16 or F16 (default: ${DEFAULT-VALUE}).")
+    private DType dtype;
+
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "1", description = "Of the stories, the first weights and the order (default: ${DEFAULT-VALUE}).")
+    private long seed;
+
+    private record Corpus(List<String> training, List<String> heldOut) {
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        if (hiddenSize % heads != 0)
+            throw new IllegalArgumentException("--hidden-size " + hiddenSize + " is not a multiple of --heads " + heads);
+        Corpus corpus = corpus();
+        Files.createDirectories(output);
+        System.out.printf("tokenizer: %d entries from %d texts%n", vocabSize, corpus.training.size());
+        BpeTrainer.train(corpus.training.stream().limit(20_000), vocabSize, output);
+        try (Tokenizer tokenizer = Tokenizer.load(output); Llama model = new Llama(config(tokenizer))) {
+            List<int[]> training = encode(tokenizer, corpus.training);
+            List<int[]> heldOut = encode(tokenizer, corpus.heldOut);
+            model.initialise(seed);
+            List<Parameter> parameters = model.parameters().toList();
+            parameters.forEach(p -> p.trainable(true));
+            System.out.printf("model: %,d parameters; %,d training tokens%n", model.parameterCount(),
+                    training.stream().mapToLong(t -> t.length).sum());
+            TrainConfig config = TrainConfig.with(c -> c.steps(steps).batchSize(batchSize).microBatchSize(batchSize)
+                    .learningRate(learningRate)
+                    .schedule(Schedule.Law.COSINE).warmupSteps(Math.min(100, steps)).weightDecay(0.1).beta2(0.95).clipNorm(1).seed(seed));
+            TrainResult result = new Trainer(config, new CausalLoss(model), parameters).listener(new Progress()).fit(blocks(training),
+                    List.of());
+            parameters.forEach(p -> p.trainable(false));
+            ModelWriter.save(model, output, dtype, ModelWriter.SHARD);
+            report(result, model, training, heldOut);
+        }
+        return 0;
+    }
+
+    private LlamaConfig config(Tokenizer tokenizer) {
+        return new LlamaConfig(tokenizer.vocabSize(), hiddenSize, intermediateSize, layers, heads, keyValueHeads, hiddenSize / heads, 1e-5,
+                10_000,
+                new RopeScaling.None(), 512, false, false, true, 0.02, tokenizer.specialIds().bos(), tokenizer.specialIds().eos(),
+                OptionalInt.of(0));
+    }
+
+    private Corpus corpus() throws IOException {
+        if (text == null) {
+            TinyWorld world = new TinyWorld(seed);
+            return new Corpus(world.training().limit(stories).toList(), world.heldOut().limit(Math.max(1, stories / 150)).toList());
+        }
+        List<String> training = new ArrayList<>();
+        List<String> heldOut = new ArrayList<>();
+        for (String part : Files.readString(text).split("\\R\\s*\\R")) {
+            if (!part.isBlank()) (TinyWorld.heldOut(part) ? heldOut : training).add(part.strip());
+        }
+        if (training.isEmpty() || heldOut.isEmpty()) {
+            throw new IllegalArgumentException(
+                    text + " has too few texts (" + (training.size() + heldOut.size()) + "); separate them by empty lines");
+        }
+        return new Corpus(training, heldOut);
+    }
+
+    /// Each text between its beginning and its end token.
+    private static List<int[]> encode(Tokenizer tokenizer, List<String> texts) {
+        int bos = tokenizer.specialIds().bos().orElseThrow();
+        int eos = tokenizer.specialIds().eos().getFirst();
+        return tokenizer.encode(texts, false).stream()
+                .map(ids -> IntStream.concat(IntStream.concat(IntStream.of(bos), IntStream.of(ids)), IntStream.of(eos)).toArray()).toList();
+    }
+
+    /// All texts one after the other, cut into examples of one length.
+    private List<Example> blocks(List<int[]> texts) {
+        int[] all = texts.stream().flatMapToInt(IntStream::of).toArray();
+        if (all.length < length)
+            throw new IllegalArgumentException("the text has only " + all.length + " tokens, less than one example of " + length);
+        return IntStream.range(0, all.length / length)
+                .mapToObj(i -> Example.of(IntStream.range(i * length, (i + 1) * length).map(t -> all[t]).toArray()))
+                .toList();
+    }
+
+    private void report(TrainResult result, CausalLm model, List<int[]> training, List<int[]> heldOut) {
+        double perplexity = perplexity(model, heldOut);
+        Trigram trigram = new Trigram(model.config().vocab());
+        training.forEach(t -> trigram.train(afterFirst(t)));
+        double baseline = trigram.perplexity(heldOut.stream().map(Pretrain::afterFirst).toList());
+        System.out.printf("held-out perplexity per token: %.3f; an interpolated Kneser-Ney trigram model on the same training text: %.3f%n",
+                perplexity, baseline);
+        Map<String, Object> figures = new LinkedHashMap<>();
+        figures.put("held_out_perplexity", perplexity);
+        figures.put("trigram_perplexity", baseline);
+        figures.put("held_out_texts", heldOut.size());
+        figures.put("training_texts", training.size());
+        figures.put("parameters", model.parameterCount());
+        figures.put("steps", result.step());
+        figures.put("tokens", result.tokens());
+        figures.put("seconds", Math.round(result.seconds()));
+        figures.put("seed", seed);
+        Json.write(output.resolve("pretraining.json"), figures);
+        System.out.println("wrote " + output);
+    }
+
+    /// `exp` of the mean loss per token, the end token included and the beginning apart.
+    private static double perplexity(CausalLm model, List<int[]> texts) {
+        double sum = 0;
+        long tokens = 0;
+        for (int[] ids : texts) {
+            try (var _ = Scope.open()) {
+                int[][] row = {ids};
+                sum += CausalLoss.losses(model, Inputs.of(row, null), row).sum().item();
+                tokens += ids.length - 1;
+            }
+        }
+        return Math.exp(sum / tokens);
+    }
+
+    private static int[] afterFirst(int[] ids) {
+        return IntStream.range(1, ids.length).map(i -> ids[i]).toArray();
+    }
+
+    /// A line now and then.
+    private static final class Progress implements TrainListener {
+        @Override
+        public void onStep(StepReport r) {
+            if (r.step() % 100 == 0 || r.step() == 1) {
+                System.out.printf("step %d/%d  loss %.4f  %.0f tokens/s%n", r.step(), r.steps(), r.loss(), r.tokensPerSecond());
+            }
+        }
+    }
+}
