@@ -2,6 +2,7 @@ package dev.graft.peft.cli;
 
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -18,6 +19,9 @@ public final class Main implements Runnable {
     /// The commands in the order in which help lists them.
     private static final List<Class<?>> COMMANDS = List.of(Generate.class, Logits.class, Pretrain.class);
 
+    private static final Map<String, String> LOGGING = Map.of("defaultLogLevel", "warn", "log.ai.djl", "error", "showThreadName", "false",
+            "showLogName", "false");
+
     @Spec
     private CommandSpec spec;
 
@@ -28,6 +32,8 @@ public final class Main implements Runnable {
     }
 
     public static void main(String[] args) {
+        // Of what libraries log, show what a user can act on; how DJL looks for CUDA on the way to its tokenizers is not.
+        LOGGING.forEach((setting, value) -> System.getProperties().putIfAbsent("org.slf4j.simpleLogger." + setting, value));
         System.exit(execute(commandLine(), args));
     }
 
