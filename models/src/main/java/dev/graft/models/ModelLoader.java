@@ -62,6 +62,7 @@ public final class ModelLoader {
             try {
                 Map<Parameter, Entry> entries = match(model, checkpoint);
                 fill(model, entries, options);
+                options.backend().trim();                                       // what converting took on the way
                 model.keepOpen(checkpoint);
                 return model;
             } catch (Throwable t) {

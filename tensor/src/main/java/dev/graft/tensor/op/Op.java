@@ -8,7 +8,6 @@ import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.Wanted;
 import java.util.List;
-import java.util.Locale;
 
 /// An operation as data: a record that holds its attributes, says what it computes, and how its gradient reads.
 ///
@@ -19,7 +18,7 @@ public sealed interface Op permits Primitive, ViewOp, Composite {
 
     /// Name in messages: `RmsNorm` is `rms_norm`.
     default String name() {
-        return getClass().getSimpleName().replaceAll("(?<=[a-z0-9])(?=[A-Z])", "_").toLowerCase(Locale.ROOT);
+        return OpName.OF.get(getClass());
     }
 
     /// What comes out for what goes in: the result first, then what only the gradient reads (row statistics, say). Throws
