@@ -11,6 +11,7 @@ import dev.graft.models.text.BpeTrainer;
 import dev.graft.models.text.Tokenizer;
 import dev.graft.nn.Parameter;
 import dev.graft.optim.Schedule;
+import dev.graft.peft.tinyworld.TinyVocabulary;
 import dev.graft.peft.tinyworld.TinyWorld;
 import dev.graft.peft.tinyworld.Trigram;
 import dev.graft.peft.train.CausalLoss;
@@ -94,8 +95,10 @@ final class Pretrain implements Callable<Integer> {
             throw new IllegalArgumentException("--hidden-size " + hiddenSize + " is not a multiple of --heads " + heads);
         Corpus corpus = corpus();
         Files.createDirectories(output);
-        System.out.printf("tokenizer: %d entries from %d texts%n", vocabSize, corpus.training.size());
-        BpeTrainer.train(corpus.training.stream().limit(20_000), vocabSize, output);
+        System.out.printf("tokenizer: %d entries%n", vocabSize);
+        // The tiny world's vocabulary knows the words of its problems, too, which the stories do not have.
+        if (text == null) TinyVocabulary.write(seed, vocabSize, output);
+        else BpeTrainer.train(corpus.training.stream().limit(20_000), vocabSize, output);
         try (Tokenizer tokenizer = Tokenizer.load(output); Llama model = new Llama(config(tokenizer))) {
             List<int[]> training = encode(tokenizer, corpus.training);
             List<int[]> heldOut = encode(tokenizer, corpus.heldOut);

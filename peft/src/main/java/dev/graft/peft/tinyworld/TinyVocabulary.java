@@ -19,8 +19,13 @@ public final class TinyVocabulary {
 
     /// Writes `tokenizer.json` and `tokenizer_config.json` into `dir`. The same seed gives the same files.
     public static void write(long seed, Path dir) throws IOException {
+        write(seed, SIZE, dir);
+    }
+
+    /// The same with another number of entries.
+    public static void write(long seed, int size, Path dir) throws IOException {
         Stream<String> stories = new TinyWorld(seed).training().limit(STORIES);
         Stream<String> problems = WordProblems.standard(seed).training(PROBLEMS).stream().map(PromptTemplate.CLEAN::training);
-        BpeTrainer.train(Stream.concat(stories, problems), SIZE, dir);
+        BpeTrainer.train(Stream.concat(stories, problems), size, dir);
     }
 }
