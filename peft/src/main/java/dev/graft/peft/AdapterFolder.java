@@ -8,6 +8,7 @@ import dev.graft.models.io.JsonObject;
 import dev.graft.models.io.Safetensors;
 import dev.graft.models.io.TensorSource;
 import dev.graft.models.io.TorchZip;
+import dev.graft.nn.Layer;
 import dev.graft.nn.Module;
 import dev.graft.nn.Parameter;
 import dev.graft.tensor.DType;
@@ -24,12 +25,15 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
 /// An adapter on disk: `adapter_config.json` and, beside it, `adapter_model.safetensors` or `adapter_model.bin`.
 final class AdapterFolder {
+    static final String PREFIX = "base_model.model.";
+
     private static final String CONFIG = "adapter_config.json";
     /// Fields that every method has and that change nothing in what is computed.
     private static final List<String> COMMON = List.of("task_type", "base_model_name_or_path", "revision", "inference_mode", "auto_mapping",
@@ -43,9 +47,10 @@ final class AdapterFolder {
         this.adapter = adapter;
     }
 
-    static AdapterFolder open(Path folder) {
+    /// @param others adapters that are not in [Adapters], with their defaults
+    static AdapterFolder open(Path folder, List<Adapter> others) {
         if (!Files.isRegularFile(folder.resolve(CONFIG))) throw new CheckpointException(folder, "is not an adapter: it has no " + CONFIG);
-        return new AdapterFolder(folder, read(Json.read(folder.resolve(CONFIG))));
+        return new AdapterFolder(folder, read(Json.read(folder.resolve(CONFIG)), others));
     }
 
     Adapter adapter() {
@@ -56,10 +61,10 @@ final class AdapterFolder {
 
     /// The adapter that a config describes. A field that is not understood is passed over when it says nothing (null, false, empty, or what the
     /// method calls harmless) and refused otherwise, since it may stand for another computation.
-    static Adapter read(JsonObject json) {
+    static Adapter read(JsonObject json, List<Adapter> others) {
         String type = json.requireString("peft_type");
-        Adapter defaults = Adapters.ofPeftType(type)
-                .orElseThrow(() -> json.problem("peft_type", "is \"" + type + "\"; known are " + Adapters.peftTypes()));
+        Adapter defaults = Adapters.ofPeftType(type, others)
+                .orElseThrow(() -> json.problem("peft_type", "is \"" + type + "\"; known are " + Adapters.peftTypes(others)));
         try {
             Adapter adapter = (Adapter) Fields.read((Record) defaults, json);
             COMMON.forEach(json::has);
@@ -129,16 +134,20 @@ final class AdapterFolder {
         }
     }
 
-    /// PEFT saves an adapted embedding's own weight beside the adapter. If it is the one the model has, nothing is lost by passing over it.
+    /// PEFT may save the embedding's and the output layer's own weights beside the adapter. If they are those the model has, nothing is lost by
+    /// passing over them.
     private static boolean isBase(Entry entry, Module model) {
-        String mark = ".base_layer.weight";
-        if (!entry.name().endsWith(mark)) return false;
-        String name = entry.name().substring("base_model.model.".length(), entry.name().length() - mark.length()) + ".weight";
-        return model.parameters().filter(p -> p.name().equals(name) && p.shape().equals(entry.shape())).anyMatch(p -> {
-            float[] saved = new float[Math.toIntExact(entry.shape().size())];
-            entry.read(DType.F32, MemorySegment.ofArray(saved));
-            return Arrays.equals(saved, p.weight().dense().toFloats());
-        });
+        if (!entry.name().startsWith(PREFIX) || !entry.name().endsWith(".weight")) return false;
+        String path = entry.name().substring(PREFIX.length(), entry.name().length() - ".weight".length()).replaceFirst("\\.base_layer$",
+                "");
+        return model.modules(Layer.class).filter(l -> l.path().equals(path)).map(Graft::weight).filter(Objects::nonNull)
+                .anyMatch(w -> w.shape().equals(entry.shape()) && Arrays.equals(w.weight().dense().toFloats(), floats(entry)));
+    }
+
+    private static float[] floats(Entry entry) {
+        float[] values = new float[Math.toIntExact(entry.shape().size())];
+        entry.read(DType.F32, MemorySegment.ofArray(values));
+        return values;
     }
 
     private static String misfit(Set<String> unused, List<String> missing, Graft graft) {

@@ -5,8 +5,9 @@ import dev.graft.peft.method.Lora;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 
-/// The list of methods. Adding one adds a line.
+/// The list of methods. Adding one to the library adds a line; one of your own needs none.
 public final class Adapters {
     /// All methods. Of those with the same `peft_type`, the first holds the defaults of its files.
     public static final List<Method> ALL = List.of(
@@ -36,12 +37,16 @@ public final class Adapters {
         return adapter;
     }
 
-    /// The defaults of a `peft_type` in a file.
-    static Optional<Adapter> ofPeftType(String peftType) {
-        return ALL.stream().map(Method::defaults).filter(a -> a.peftType().equals(peftType)).findFirst();
+    /// The adapter a file of this `peft_type` starts from: one of these, or the first of the methods of that type.
+    static Optional<Adapter> ofPeftType(String peftType, List<Adapter> others) {
+        return known(others).filter(a -> a.peftType().equals(peftType)).findFirst();
     }
 
-    static List<String> peftTypes() {
-        return ALL.stream().map(m -> m.defaults().peftType()).distinct().toList();
+    static List<String> peftTypes(List<Adapter> others) {
+        return known(others).map(Adapter::peftType).distinct().toList();
+    }
+
+    private static Stream<Adapter> known(List<Adapter> others) {
+        return Stream.concat(ALL.stream().map(Method::defaults), others.stream());
     }
 }

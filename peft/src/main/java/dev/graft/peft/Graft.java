@@ -27,8 +27,6 @@ import java.util.stream.Stream;
 /// One adapter on one model: the places it takes and the parameters it brings. Of itself it is a plan, which needs the model's shapes alone;
 /// [Peft] gives it values and puts it to work.
 public final class Graft {
-    private static final String PREFIX = "base_model.model.";
-
     private final String name;
     private final Adapter adapter;
     private final Soil soil = new Soil();
@@ -95,14 +93,15 @@ public final class Graft {
         for (Layer layer : part.modules(Layer.class).filter(l -> isTied(l, model)).toList()) {
             Parameter weight = weight(layer);
             String path = layer.path() + ".weight";
-            if (saved.containsKey(PREFIX + path)) continue;
+            if (saved.containsKey(AdapterFolder.PREFIX + path)) continue;
             Parameter copy = param(path, weight.shape(), (_, _) -> weight.weight().dense(), dtype(weight));
             Site site = new Site(this, layer);
             site.around(layer instanceof Embedding ? (ids, _) -> copy.value().gather(ids) : (x, _) -> x.matmulT(copy.value()));
             site.cannotFold("the weight it trains is tied to another layer's in the model, and no longer is with the adapter");
             replaced.add(site);
         }
-        part.parameters().filter(p -> replaced.stream().noneMatch(s -> weight(s.layer()) == p)).forEach(p -> train(p, PREFIX + p.name()));
+        part.parameters().filter(p -> replaced.stream().noneMatch(s -> weight(s.layer()) == p))
+                .forEach(p -> train(p, AdapterFolder.PREFIX + p.name()));
     }
 
     /// Whether another layer uses this one's weight.
@@ -130,8 +129,8 @@ public final class Graft {
         Set<String> adapted = sites.stream().map(Site::path).collect(Collectors.toSet());
         model.parameters().filter(p -> p.name().endsWith(".bias")).forEach(p -> {
             String place = p.name().substring(0, p.name().length() - ".bias".length());
-            if (adapted.contains(place)) train(p, PREFIX + place + "." + adapter.format().adaptedBias());
-            else if (all) train(p, PREFIX + p.name());
+            if (adapted.contains(place)) train(p, AdapterFolder.PREFIX + place + "." + adapter.format().adaptedBias());
+            else if (all) train(p, AdapterFolder.PREFIX + p.name());
         });
     }
 
@@ -173,7 +172,7 @@ public final class Graft {
 
     Parameter param(String path, Shape shape, Init init, DType dtype) {
         Parameter p = declare(path, shape, init, dtype);
-        saved.put(PREFIX + path, p);
+        saved.put(AdapterFolder.PREFIX + path, p);
         return p;
     }
 
@@ -193,7 +192,7 @@ public final class Graft {
     }
 
     void train(Parameter existing) {
-        train(existing, PREFIX + existing.name());
+        train(existing, AdapterFolder.PREFIX + existing.name());
     }
 
     private void train(Parameter existing, String key) {

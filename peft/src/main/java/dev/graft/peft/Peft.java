@@ -79,10 +79,12 @@ public final class Peft implements AutoCloseable {
 
     /// A model with a saved adapter in use, from a folder of PEFT or LLM-Adapters. Every tensor must find its parameter and every parameter its
     /// tensor.
-    public static Peft load(Module model, Path folder) {
+    ///
+    /// @param others adapters of your own, which [Adapters] does not list, with the defaults their files start from
+    public static Peft load(Module model, Path folder, Adapter... others) {
         Peft peft = new Peft(model);
         try {
-            peft.add(DEFAULT, folder);
+            peft.add(DEFAULT, folder, others);
             return peft;
         } catch (Throwable t) {
             peft.close();
@@ -99,8 +101,8 @@ public final class Peft implements AutoCloseable {
     }
 
     /// Attaches a saved adapter, which must fit without remainder.
-    public Graft add(String name, Path folder) {
-        AdapterFolder saved = AdapterFolder.open(folder);
+    public Graft add(String name, Path folder, Adapter... others) {
+        AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
         Graft graft = new Graft(model, requireNew(name), saved.adapter(), false);
         return keep(graft, () -> {
             graft.grow(0);
@@ -109,8 +111,8 @@ public final class Peft implements AutoCloseable {
     }
 
     /// Attaches a saved adapter as far as it fits, and says what did not.
-    public Loading addLeniently(String name, Path folder) {
-        AdapterFolder saved = AdapterFolder.open(folder);
+    public Loading addLeniently(String name, Path folder, Adapter... others) {
+        AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
         Graft graft = new Graft(model, requireNew(name), saved.adapter(), false);
         Loading[] loading = new Loading[1];
         keep(graft, () -> {
@@ -406,7 +408,8 @@ public final class Peft implements AutoCloseable {
     @Override
     public void close() {
         if (closed) return;
-        unmerge();
+        merged.putBack();
+        isMerged = false;
         takeOff();
         grafts.values().forEach(Graft::close);
         grafts.clear();

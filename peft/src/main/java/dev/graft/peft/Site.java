@@ -84,10 +84,12 @@ final class Site implements Attach {
         if (fold == null) return plain;
         Plain full = fold.apply(plain);
         if (weight == 1) return full;
-        Tensor w = plain.weight().add(full.weight().sub(plain.weight()).mul(weight));
-        if (full.bias() == null) return new Plain(w, null);
-        Tensor before = plain.bias();
-        return new Plain(w, before == null ? full.bias().mul(weight) : before.add(full.bias().sub(before).mul(weight)));
+        Tensor bias = plain.bias() == null && full.bias() != null ? full.bias().mul(weight) : between(plain.bias(), full.bias(), weight);
+        return new Plain(between(plain.weight(), full.weight(), weight), bias);
+    }
+
+    private static Tensor between(Tensor without, Tensor with, double weight) {
+        return with == without ? with : without.add(with.sub(without).mul(weight));
     }
 
     @Override

@@ -10,8 +10,11 @@ import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /// LoRA (Hu et al. 2021, arXiv:2106.09685), with the options of PEFT.
 ///
@@ -52,6 +55,9 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
         rankPattern.forEach((key, rank) -> {
             if (rank < 1) throw new AdapterException("rank_pattern gives '" + key + "' the rank " + rank + "; it must be at least 1");
         });
+        Stream.concat(rankPattern.keySet().stream(), alphaPattern.keySet().stream()).forEach(Targets::matching); // throws what is no pattern
+        rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern)); // in its order, which decides
+        alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
         LoraStart.require(initLoraWeights);
     }
 
