@@ -11,8 +11,7 @@ import java.util.concurrent.ConcurrentHashMap;
 /// ```
 /// y[m, n] = α·Σₖ x[m, k]·w[n, k] + bias[n] (+ y)      x: [M, K], M ≤ 8; w: [N, K], rows contiguous
 /// ```
-/// Bound by reading w, which is read once, in place and in its own format: f32, bf16, f16, int8 blocks. With two rows of x or more
-/// the weights are widened four rows at a time first. Threads take rows of w.
+/// Bound by reading w, which is read once, in place and in its own format: f32, bf16, f16, int8 blocks. Threads take rows of w.
 final class Gemv {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final Kernels KERNELS = Gemm.KERNELS;
@@ -56,8 +55,10 @@ final class Gemv {
     private record Rows(MemorySegment x, long xRow, Matrix w, Matrix y, Epilogue epilogue) {
         /// The rows `[from, to)` of w, 16 at most.
         void run(int from, int to, Scratch own) {
-            if (y.rows() == 1) {
-                one(from, to, own);
+            if (y.rows() == 1 || w.type() != DType.F32) {
+                for (int m = 0; m < y.rows(); m++) { // w comes from memory once, then from cache
+                    one(m, from, to, own);
+                }
             } else {
                 for (int n = from; n < to; n += 4) {
                     several(n, Math.min(4, to - n), own);
@@ -65,59 +66,51 @@ final class Gemv {
             }
         }
 
-        private void one(int from, int to, Scratch own) {
-            int last = w.rows() - 1, k = w.cols(), whole = k - k % Kernels.DOT_STEP;
-            int lanes = KERNELS.lanes();
+        private void one(int m, int from, int to, Scratch own) {
+            int k = w.cols(), whole = k - k % Kernels.DOT_STEP;
+            long xm = m * xRow;
             for (int n = from; n < to; n += 4) {
-                int r1 = Math.min(n + 1, last), r2 = Math.min(n + 2, last), r3 = Math.min(n + 3, last); // past the end: the last row again
-                long so = (n - from) * lanes * 4L;
+                int last = to - 1, r1 = Math.min(n + 1, last), r2 = Math.min(n + 2, last), r3 = Math.min(n + 3, last); // the last row again
                 long o0 = w.address(n, 0), o1 = w.address(r1, 0), o2 = w.address(r2, 0), o3 = w.address(r3, 0);
+                long so = (n - from) * KERNELS.lanes() * 4L;
                 if (w.type() == DType.I8) {
                     Matrix s = w.scales();
-                    KERNELS.dotsOfBlocks(w.segment(), o0, o1, o2, o3, s.segment(), s.address(n, 0), s.address(r1, 0), s.address(r2, 0),
-                            s.address(r3, 0),
-                            x, 0, whole, own.sums(), so);
+                    long half = 2 * KERNELS.lanes() * 4L;
+                    KERNELS.dotsOfBlocks(w.segment(), o0, o1, s.segment(), s.address(n, 0), s.address(r1, 0), x, xm, whole, own.sums(), so);
+                    KERNELS.dotsOfBlocks(w.segment(), o2, o3, s.segment(), s.address(r2, 0), s.address(r3, 0), x, xm, whole, own.sums(),
+                            so + half);
                 } else {
-                    KERNELS.dots(w.type(), w.segment(), o0, o1, o2, o3, x, 0, whole, own.sums(), so);
+                    KERNELS.dots(w.type(), w.segment(), o0, o1, o2, o3, x, xm, whole, own.sums(), so);
                 }
             }
             KERNELS.fold(own.sums(), own.folded(), own.workspace());
             for (int n = from; n < to; n++) {
-                float sum = own.folded().get(FLOAT, (n - from) * 4L);
-                for (int j = whole; j < k; j++) {
-                    sum += w.floatAt(n, j) * x.get(FLOAT, j * 4L);
-                }
-                store(0, n, sum);
+                store(m, n, own.folded().get(FLOAT, (n - from) * 4L) + rest(m, n, whole));
             }
         }
 
-        /// Four rows of w at most, by all of x.
+        /// Four rows of w at most, by four rows of x at a time.
         private void several(int n, int count, Scratch own) {
-            int k = w.cols(), whole = k - k % Kernels.DOT_STEP;
-            Matrix rows = w;
-            int first = n;
-            if (w.type() != DType.F32) {
-                long row = Math.ceilDiv(k, 16) * 64L;
-                MemorySegment wide = own.x(4 * row);
-                Pack.copy(w, n, count, 0, k, wide, 0, row, own);
-                rows = Matrix.of(DType.F32, wide, 0, count, k, row / 4, 1);
-                first = 0;
-            }
-            int last = first + count - 1;
+            int k = w.cols(), whole = k - k % Kernels.DOT_STEP, last = n + count - 1;
+            long o1 = w.address(Math.min(n + 1, last), 0), o2 = w.address(Math.min(n + 2, last), 0), o3 = w.address(last, 0);
             for (int m = 0; m < y.rows(); m += 4) {
-                KERNELS.dots4x4(rows.segment(), rows.address(first, 0), rows.address(Math.min(first + 1, last), 0),
-                        rows.address(Math.min(first + 2, last), 0), rows.address(last, 0), x, m * xRow, xRow, whole, own.sums(), 0);
+                KERNELS.dots4x4(w.segment(), w.address(n, 0), o1, o2, o3, x, m * xRow, xRow, whole, own.sums(), 0);
                 KERNELS.fold(own.sums(), own.folded(), own.workspace());
                 for (int i = 0; i < count; i++) {
                     for (int j = 0; j < Math.min(4, y.rows() - m); j++) {
-                        float sum = own.folded().get(FLOAT, (4 * (i == count - 1 ? 3 : i) + j) * 4L);
-                        for (int l = whole; l < k; l++) {
-                            sum += rows.floatAt(first + i, l) * x.get(FLOAT, (m + j) * xRow + l * 4L);
-                        }
-                        store(m + j, n + i, sum);
+                        store(m + j, n + i, own.folded().get(FLOAT, (4 * i + j) * 4L) + rest(m + j, n + i, whole));
                     }
                 }
             }
+        }
+
+        /// What is left of a dot product after whole steps.
+        private float rest(int m, int n, int whole) {
+            float sum = 0;
+            for (int k = whole; k < w.cols(); k++) {
+                sum += w.floatAt(n, k) * x.get(FLOAT, m * xRow + k * 4L);
+            }
+            return sum;
         }
 
         private void store(int m, int n, float sum) {
@@ -140,9 +133,10 @@ final class Gemv {
             int n = 4 * Kernels.DOT_STEP;
             if (WARM.isEmpty()) {
                 WarmUp.untilCompiled(() -> KERNELS.dots4x4(m, 0, 64, 128, 192, m, 0, 64, n, s.sums(), 0));
+                WarmUp.untilCompiled(() -> KERNELS.fold(s.sums(), s.folded(), s.workspace()));
             }
             if (type == DType.I8) {
-                WarmUp.untilCompiled(() -> KERNELS.dotsOfBlocks(m, 0, 64, 128, 192, m, 0, 64, 128, 192, m, 0, n, s.sums(), 0));
+                WarmUp.untilCompiled(() -> KERNELS.dotsOfBlocks(m, 0, 64, m, 0, 64, m, 0, n, s.sums(), 0));
             } else {
                 WarmUp.untilCompiled(() -> KERNELS.dots(type, m, 0, 64, 128, 192, m, 0, n, s.sums(), 0));
             }

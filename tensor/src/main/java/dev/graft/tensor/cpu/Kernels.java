@@ -48,8 +48,9 @@ sealed interface Kernels permits VectorKernels, ScalarKernels {
     /// Copies `rows` rows of n numbers of type F32, BF16 or F16 as floats.
     void widen(DType type, MemorySegment from, long fo, long fromRow, MemorySegment to, long too, long toRow, int rows, int n);
 
-    /// Copies n int8 numbers times their common scale as floats.
-    void widenBlock(MemorySegment from, long fo, float scale, MemorySegment to, long too, int n);
+    /// Copies n numbers of a row of int8 blocks as floats; `so` is the offset of the first one's scale, which has been in use for `first`
+    /// numbers.
+    void widenBlocks(MemorySegment from, long fo, int first, MemorySegment scales, long so, MemorySegment to, long too, int n);
 
     /// Four dot products of rows of w with x, each left as `lanes` partial sums in `sums`.
     ///
@@ -59,10 +60,10 @@ sealed interface Kernels permits VectorKernels, ScalarKernels {
     void dots(DType type, MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment x, long xo, int n, MemorySegment sums,
             long so);
 
-    /// The same for int8 blocks; `s0..s3` are the offsets of the rows' scales.
+    /// The same for two rows of int8 blocks; `s0` and `s1` are the offsets of their scales.
     void dotsOfBlocks(
-            MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment scales, long s0, long s1, long s2, long s3,
-            MemorySegment x, long xo, int n, MemorySegment sums, long so);
+            MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
+            MemorySegment sums, long so);
 
     /// Sixteen dot products of four rows of w with four of x, both f32: `sums[4·i + j]` belongs to row i of w and row j of x.
     void dots4x4(MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment x, long xo, long xRow, int n, MemorySegment sums,

@@ -30,22 +30,17 @@ final class Pack {
     }
 
     private static void plain(Matrix m, int row, int rows, int col, int cols, MemorySegment to, long too, long toRow) {
-        if (m.type() == DType.I8) {
+        if (m.type() != DType.I8) {
+            KERNELS.widen(m.type(), m.segment(), m.address(row, col), m.rowBytes(), to, too, toRow, rows, cols);
+        } else if (m.scales().hasPlainRows()) {
+            Matrix s = m.scales();
+            int block = col / Matrix.BLOCK, first = col % Matrix.BLOCK;
             for (int i = 0; i < rows; i++) {
-                blocks(m, row + i, col, cols, to, too + i * toRow);
+                KERNELS.widenBlocks(m.segment(), m.address(row + i, col), first, s.segment(), s.address(row + i, block), to,
+                        too + i * toRow, cols);
             }
         } else {
-            KERNELS.widen(m.type(), m.segment(), m.address(row, col), m.rowBytes(), to, too, toRow, rows, cols);
-        }
-    }
-
-    /// A stretch of one row of int8 blocks; it may begin and end within a block.
-    private static void blocks(Matrix m, int row, int col, int cols, MemorySegment to, long too) {
-        for (int j = 0; j < cols;) {
-            int n = Math.min(cols - j, Matrix.BLOCK - (col + j) % Matrix.BLOCK);
-            float scale = m.scales().floatAt(row, (col + j) / Matrix.BLOCK);
-            KERNELS.widenBlock(m.segment(), m.address(row, col + j), scale, to, too + j * 4L, n);
-            j += n;
+            oneByOne(m, row, rows, col, cols, to, too, toRow);
         }
     }
 

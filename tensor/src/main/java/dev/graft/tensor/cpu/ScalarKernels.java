@@ -80,9 +80,9 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public void widenBlock(MemorySegment from, long fo, float scale, MemorySegment to, long too, int n) {
+    public void widenBlocks(MemorySegment from, long fo, int first, MemorySegment scales, long so, MemorySegment to, long too, int n) {
         for (int j = 0; j < n; j++) {
-            to.set(FLOAT, too + j * 4L, from.get(BYTE, fo + j) * scale);
+            to.set(FLOAT, too + j * 4L, from.get(BYTE, fo + j) * scales.get(FLOAT, so + (first + j) / Matrix.BLOCK * 4L));
         }
     }
 
@@ -106,10 +106,10 @@ final class ScalarKernels implements Kernels {
 
     @Override
     public void dotsOfBlocks(
-            MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment scales, long s0, long s1, long s2, long s3,
-            MemorySegment x, long xo, int n, MemorySegment sums, long so) {
-        long[] rows = {o0, o1, o2, o3}, scaleRows = {s0, s1, s2, s3};
-        for (int i = 0; i < 4; i++) {
+            MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
+            MemorySegment sums, long so) {
+        long[] rows = {o0, o1}, scaleRows = {s0, s1};
+        for (int i = 0; i < 2; i++) {
             float sum = 0;
             for (int block = 0; block < n / Matrix.BLOCK; block++) {
                 float dot = 0;

@@ -81,8 +81,8 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public void widenBlock(MemorySegment from, long fo, float scale, MemorySegment to, long too, int n) {
-        Widen.block(from, fo, scale, to, too, n);
+    public void widenBlocks(MemorySegment from, long fo, int first, MemorySegment scales, long so, MemorySegment to, long too, int n) {
+        Widen.blocks(from, fo, first, scales, so, to, too, n);
     }
 
     @Override
@@ -98,9 +98,9 @@ final class VectorKernels implements Kernels {
 
     @Override
     public void dotsOfBlocks(
-            MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment scales, long s0, long s1, long s2, long s3,
-            MemorySegment x, long xo, int n, MemorySegment sums, long so) {
-        Dots.int8(w, o0, o1, o2, o3, scales, s0, s1, s2, s3, x, xo, n, sums, so);
+            MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
+            MemorySegment sums, long so) {
+        Dots.int8(w, o0, o1, scales, s0, s1, x, xo, n, sums, so);
     }
 
     @Override

@@ -1,5 +1,11 @@
 package dev.graft.tensor.cpu;
 
+import static jdk.incubator.vector.VectorOperators.B2F;
+import static jdk.incubator.vector.VectorOperators.EQ;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.OR;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
+
 import dev.graft.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -7,7 +13,6 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
 
 /// Storage formats of weights to f32, a vector at a time. Every conversion is exact.
 ///
@@ -79,7 +84,15 @@ final class Widen {
         }
     }
 
-    static void block(MemorySegment from, long fo, float scale, MemorySegment to, long too, int n) {
+    static void blocks(MemorySegment from, long fo, int first, MemorySegment scales, long so, MemorySegment to, long too, int n) {
+        for (int j = 0; j < n;) {
+            int until = Math.min(n, j + Matrix.BLOCK - (first + j) % Matrix.BLOCK);
+            block(from, fo + j, scales.get(FLOAT, so + (long) ((first + j) / Matrix.BLOCK) * 4), to, too + (long) j * 4, until - j);
+            j = until;
+        }
+    }
+
+    private static void block(MemorySegment from, long fo, float scale, MemorySegment to, long too, int n) {
         int k = 0;
         for (; k <= n - 8 && k <= n - L; k += L) { // at 128 bits a load takes 8 bytes, of which 4 are used
             int8(from, fo + k).mul(scale).intoMemorySegment(to, too + (long) k * 4, Lanes.ORDER);
@@ -89,28 +102,23 @@ final class Widen {
         }
     }
 
-    /// One vector of floats from bf16.
-    static FloatVector bf16(MemorySegment from, long at) {
-        return bits(from, at).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+    private static FloatVector bf16(MemorySegment from, long at) {
+        return bits(from, at).lanewise(LSHL, 16).reinterpretAsFloats();
     }
 
-    /// One vector of floats from f16.
-    static FloatVector f16(MemorySegment from, long at) {
+    private static FloatVector f16(MemorySegment from, long at) {
         IntVector half = bits(from, at);
-        IntVector magnitude = half.and(0x7fff);
-        IntVector sign = half.and(0x8000).lanewise(VectorOperators.LSHL, 16);
-        IntVector finite = magnitude.lanewise(VectorOperators.LSHL, 13).reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
-        return finite.lanewise(VectorOperators.OR, 0x7f800000, magnitude.compare(VectorOperators.GE, 0x7c00)).or(sign)
-                .reinterpretAsFloats();
+        IntVector sign = half.and(0x8000).lanewise(LSHL, 16);
+        IntVector finite = half.and(0x7fff).lanewise(LSHL, 13).reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
+        return finite.or(sign).lanewise(OR, 0x7f800000, half.and(0x7c00).compare(EQ, 0x7c00)).reinterpretAsFloats();
     }
 
-    /// One vector of floats from int8, unscaled.
-    static FloatVector int8(MemorySegment from, long at) {
-        return (FloatVector) ByteVector.fromMemorySegment(Lanes.I8, from, at, Lanes.ORDER).convertShape(VectorOperators.B2F, Lanes.F32, 0);
+    private static FloatVector int8(MemorySegment from, long at) {
+        return (FloatVector) ByteVector.fromMemorySegment(Lanes.I8, from, at, Lanes.ORDER).convertShape(B2F, Lanes.F32, 0);
     }
 
     private static IntVector bits(MemorySegment from, long at) {
         return (IntVector) ShortVector.fromMemorySegment(Lanes.I16, from, at, Lanes.ORDER)
-                .convertShape(VectorOperators.ZERO_EXTEND_S2I, Lanes.I32, 0);
+                .convertShape(ZERO_EXTEND_S2I, Lanes.I32, 0);
     }
 }

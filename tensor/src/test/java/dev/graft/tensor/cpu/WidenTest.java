@@ -35,4 +35,25 @@ class WidenTest {
             }
         }
     }
+
+    @ParameterizedTest
+    @EnumSource(names = {"BF16", "F16"})
+    void aDotProductSeesEveryBitPatternOfAHalf(DType type) {
+        int rows = 1 << 16, cols = 64;
+        MemorySegment halves = Arena.ofAuto().allocate(rows * cols * 2L, 64);
+        for (int i = 0; i < rows; i++) {
+            halves.set(ValueLayout.JAVA_SHORT_UNALIGNED, (i * (long) cols + i % cols) * 2, (short) i);
+        }
+        MemorySegment ones = Arena.ofAuto().allocate(cols * 4L, 64), y = Arena.ofAuto().allocate(rows * 4L, 64);
+        for (int i = 0; i < cols; i++) {
+            ones.set(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4L, 1);
+        }
+        Gemm.multiply(Matrix.f32(ones, 0, 1, cols), Matrix.of(type, halves, 0, rows, cols, cols, 1).transposed(),
+                Matrix.f32(y, 0, 1, rows));
+        for (int i = 0; i < rows; i++) {
+            float expected = type == DType.BF16 ? Float.intBitsToFloat(i << 16) : Float.float16ToFloat((short) i);
+            float got = y.get(ValueLayout.JAVA_FLOAT_UNALIGNED, i * 4L);
+            assertThat(Float.floatToIntBits(got + 0f)).as("%s %04x", type, i).isEqualTo(Float.floatToIntBits(expected + 0f)); // no -0
+        }
+    }
 }
