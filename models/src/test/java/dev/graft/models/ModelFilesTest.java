@@ -9,6 +9,7 @@ import dev.graft.models.io.CheckpointException;
 import dev.graft.models.io.Json;
 import dev.graft.models.io.Safetensors;
 import dev.graft.models.io.TensorSource;
+import dev.graft.models.io.TorchZip;
 import dev.graft.models.llama.Llama;
 import dev.graft.models.llama.LlamaConfig;
 import dev.graft.nn.Linear;
@@ -182,6 +183,18 @@ class ModelFilesTest {
         copy("models/llama-gqa-tied", tensors -> tensors.put("model.layers.2.self_attn.rotary_emb.inv_freqs",
                 floats("model.layers.2.self_attn.rotary_emb.inv_freqs", 4)));
         assertThatThrownBy(() -> ModelLoader.load(dir)).hasMessageContaining("unexpected 1: model.layers.2.self_attn.rotary_emb.inv_freqs");
+    }
+
+    @Test
+    void torchFilesLoadAsWell() throws IOException {
+        copy("models/llama-gqa-tied", _ -> {});
+        Files.delete(dir.resolve("model.safetensors"));
+        try (Checkpoint checkpoint = Checkpoint.open(Golden.path("models/llama-gqa-tied"))) {
+            TorchZip.write(dir.resolve("pytorch_model.bin"), checkpoint.entries().values().stream().map(TensorSource::of).toList());
+        }
+        CausalLm model = ModelLoader.load(dir);
+        assertThat(model.parameters().allMatch(p -> p.value().view().storage().isReadOnly())).isTrue();
+        assertThat(logits(model)).isEqualTo(logits(ModelLoader.load(Golden.path("models/llama-gqa-tied"))));
     }
 
     @ParameterizedTest

@@ -9,14 +9,17 @@ import dev.graft.models.LoadOptions;
 import dev.graft.models.LoadOptions.Weights;
 import dev.graft.models.ModelLoader;
 import dev.graft.nn.Parameter;
+import dev.graft.tensor.Backends;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.op.LinearCrossEntropy;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -82,6 +85,16 @@ class LlamaGoldenTest {
                     var _ = Scope.open()) {
                 golden.check("logits", visible(model.logits(golden.inputs("")), golden.ints("attention_mask")));
             }
+        }
+    }
+
+    @Test
+    void theReferenceBackendAgrees() {
+        Backend reference = Backends.named("reference");
+        try (GoldenTensors golden = GoldenTensors.of("models/llama-gqa-tied");
+                CausalLm model = ModelLoader.load(golden.folder(), LoadOptions.DEFAULT.withBackend(reference));
+                var _ = Scope.open(reference)) {
+            golden.check("left.logits", visible(model.logits(golden.inputs("left.")), golden.ints("left.attention_mask")));
         }
     }
 

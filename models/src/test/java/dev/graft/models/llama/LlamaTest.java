@@ -20,10 +20,15 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import dev.graft.tensor.backend.HostMemory;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -40,10 +45,11 @@ class LlamaTest {
     void everyVariantComputesWhatTheFormulasSay(String variant) {
         try (Llama model = model(SMALL + ", " + variant); var _ = Scope.open()) {
             Map<String, float[]> weights = model.parameters().collect(Collectors.toMap(Parameter::name, p -> p.value().toFloats()));
-            double[][] expected = new LlamaByHand(model.config(), weights).logits(TEXT);
+            int[] text = IntStream.range(0, 70).map(i -> TEXT[i * i % TEXT.length]).toArray();     // longer than the first table of angles
+            double[][] expected = new LlamaByHand(model.config(), weights).logits(text);
             float[] flat = new float[expected.length * 13];
             for (int i = 0; i < flat.length; i++) flat[i] = (float) expected[i / 13][i % 13];
-            GoldenTensors.check("logits", model.logits(text()).toFloats(), flat, 1e-4);
+            GoldenTensors.check("logits", model.logits(Inputs.of(new int[][] {text})).toFloats(), flat, 1e-4);
         }
     }
 
@@ -170,6 +176,91 @@ class LlamaTest {
                 if (t + 1 < text.length) session.advance(new int[] {text[t + 1], 3});
             }
         }
+    }
+
+    @Test
+    void checkpointingHoldsLittleMoreThanTheInputsOfBlocks() {
+        try (Llama model = model(SMALL.replace("'num_hidden_layers': 2", "'num_hidden_layers': 8"))) {
+            model.parameters().forEach(p -> p.trainable(true));
+            long plain = heldForBackward(model);
+            model.checkpointing(true);
+            assertThat(model.checkpointing()).isTrue();
+            assertThat(heldForBackward(model)).isLessThan(plain / 5);
+        }
+    }
+
+    /// Bytes that wait for the backward pass.
+    private static long heldForBackward(Llama model) {
+        try (Tape _ = Tape.open()) {
+            Inputs in = Inputs.of(new int[][] {new int[40], new int[40]});
+            long before = HostMemory.shared().stats().live();
+            Tensor h = model.hidden(in, null);
+            assertThat(h.shape().dims()).containsExactly(2, 40, 10);
+            return HostMemory.shared().stats().live() - before;
+        }
+    }
+
+    @Test
+    void withoutATapeDeeperModelsHoldNoMore() {
+        assertThat(heldAfterInference("8")).isEqualTo(heldAfterInference("2"));
+    }
+
+    private static long heldAfterInference(String layers) {
+        try (Llama model = model(SMALL.replace("'num_hidden_layers': 2", "'num_hidden_layers': " + layers)); var _ = Scope.open()) {
+            model.hidden(text(), null);                                          // makes the rotary table
+            long before = HostMemory.shared().stats().live();
+            model.hidden(text(), null);
+            return HostMemory.shared().stats().live() - before;
+        }
+    }
+
+    @Test
+    void decodingHoldsNothingBetweenStepsButItsCache() {
+        try (Llama model = model(SMALL)) {
+            try (Session warm = model.open(List.of(TEXT), 64)) {
+                warm.advance(new int[] {1});
+            }
+            long before = HostMemory.shared().stats().live();
+            try (Session session = model.open(List.of(TEXT, new int[] {1}), 50)) {
+                long started = HostMemory.shared().stats().live();
+                for (int i = 0; i < 50; i++) session.advance(new int[] {i % 13, 1});
+                assertThat(HostMemory.shared().stats().live()).isEqualTo(started);
+            }
+            assertThat(HostMemory.shared().stats().live()).isEqualTo(before);
+        }
+    }
+
+    @Test
+    void threadsShareAModel() throws Exception {
+        try (Llama model = model(SMALL); var threads = Executors.newFixedThreadPool(3)) {
+            List<Future<float[]>> results = new ArrayList<>();
+            for (int i = 0; i < 9; i++) {
+                results.add(threads.submit(() -> {
+                    try (Session session = model.open(List.of(TEXT), 100)) {
+                        for (int step = 0; step < 100; step++) session.advance(new int[] {step % 13});
+                        return session.logits()[0];
+                    }
+                }));
+            }
+            float[] first = results.getFirst().get();
+            for (Future<float[]> result : results) assertThat(result.get()).isEqualTo(first);
+        }
+    }
+
+    @Test
+    void aWrongNumberOfTokensOrAnEmptyPromptIsRefused() {
+        try (Llama model = model(SMALL); Session session = model.open(List.of(TEXT, TEXT), 3)) {
+            assertThatThrownBy(() -> session.advance(new int[] {1})).hasMessageContaining("2 rows need as many tokens, got 1");
+            assertThatThrownBy(() -> model.open(List.of(TEXT, new int[0]), 3)).hasMessageContaining("prompt 1 is empty");
+            assertThatThrownBy(() -> model.open(List.of(new int[] {13}), 3)).hasMessageContaining("13 is outside 0 … 12");
+        }
+    }
+
+    @Test
+    void badBatchesAreRefused() {
+        assertThatThrownBy(() -> Inputs.of(new int[][] {{1, 2}, {3}})).hasMessageContaining("row 1 of the batch has another length");
+        assertThatThrownBy(() -> Inputs.of(new int[][] {{}})).hasMessageContaining("at least one token");
+        assertThatThrownBy(() -> Inputs.of(new int[][] {{1}}, new int[][] {{2}})).hasMessageContaining("a mask is 0 or 1, got 2");
     }
 
     @Test
