@@ -18,7 +18,7 @@ final class Version implements IVersionProvider {
     }
 
     /// From the jar's manifest, which classes in a folder have not.
-    private static String number() {
+    static String number() {
         String version = Version.class.getPackage().getImplementationVersion();
         return version == null ? "development build" : version;
     }

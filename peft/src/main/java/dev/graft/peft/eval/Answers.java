@@ -77,6 +77,14 @@ public final class Answers {
         }
     }
 
+    static boolean isNumber(String answer) {
+        try {
+            return Double.isFinite(gold(answer));
+        } catch (DataException e) {
+            return false;
+        }
+    }
+
     static String text(double number) {
         return Double.isInfinite(number) ? "Infinity" : Double.toString(number);
     }

@@ -55,7 +55,7 @@ public enum PromptTemplate {
     private static final String TASK = "Below is an instruction that describes a task. Write a response that appropriately completes the request.";
     private static final String TASK_WITH_INPUT = "Below is an instruction that describes a task, paired with an input that provides further context. "
             + "Write a response that appropriately completes the request.";
-    private static final String RESPONSE = "### Response:";
+    static final String RESPONSE = "### Response:";
 
     final String indent;
 

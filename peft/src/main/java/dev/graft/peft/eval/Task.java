@@ -1,10 +1,14 @@
 package dev.graft.peft.eval;
 
 import dev.graft.peft.eval.Answers.LetterRule;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// A test set: how an answer is read out of a response, how long a response may get, and how many records there should be.
 ///
@@ -43,9 +47,9 @@ public record Task(String name, Kind kind, List<String> alternatives, int maxNew
         }
     }
 
-    /// The set of this name.
+    /// The set of this name, in capitals or not.
     public static Task named(String name) {
-        return ALL.stream().filter(task -> task.name.equals(name)).findFirst()
+        return ALL.stream().filter(task -> task.name.equalsIgnoreCase(name)).findFirst()
                 .orElseThrow(() -> new IllegalArgumentException("there is no task '%s'; there are %s"
                         .formatted(name, ALL.stream().map(Task::name).collect(Collectors.joining(", ")))));
     }
@@ -55,9 +59,50 @@ public record Task(String name, Kind kind, List<String> alternatives, int maxNew
         return new Task(name, Kind.NUMERIC, List.of(), maxNewTokens, keepSpecialTokens, OptionalInt.empty());
     }
 
+    /// A set of letters A to E of one's own.
+    public static Task letter(String name, int maxNewTokens, boolean keepSpecialTokens) {
+        return new Task(name, Kind.LETTER, List.of(), maxNewTokens, keepSpecialTokens, OptionalInt.empty());
+    }
+
     /// A choice set of one's own.
     public static Task choice(String name, int maxNewTokens, List<String> alternatives) {
         return new Task(name, Kind.CHOICE, alternatives, maxNewTokens, false, OptionalInt.empty());
+    }
+
+    /// The same with longer or shorter responses.
+    public Task withMaxNewTokens(int tokens) {
+        return new Task(name, kind, alternatives, tokens, keepSpecialTokens, records);
+    }
+
+    /// This set's file in a folder that is laid out as LLM-Adapters' `dataset` is.
+    ///
+    /// @throws DataException if there is none, with all places looked at
+    public Path file(Path root) {
+        List<Path> places = Stream.of("test.json", "test.json.gz", "test.jsonl", "test.jsonl.gz").map(root.resolve(name)::resolve).toList();
+        return places.stream().filter(Files::isRegularFile).findFirst()
+                .orElseThrow(() -> new DataException("there is no test set %s: looked for %s".formatted(name,
+                        places.stream().map(Path::toString).collect(Collectors.joining(", ")))));
+    }
+
+    /// @throws DataException if no response could ever be right
+    void check(String gold, int record) {
+        boolean possible = switch (kind) {
+            case NUMERIC -> Answers.isNumber(gold);
+            case LETTER -> gold.matches("[A-E]");
+            case CHOICE -> alternatives.contains(gold);
+        };
+        if (!possible) {
+            throw new DataException("record %d: the gold answer '%s' is none that task %s can have: %s".formatted(record, gold, name, switch (kind) {
+                case NUMERIC -> "a number";
+                case LETTER -> "a letter from A to E";
+                case CHOICE -> String.join(", ", alternatives);
+            }));
+        }
+    }
+
+    /// What a response was taken to say, if it said anything.
+    Optional<String> says(Verdict verdict) {
+        return Optional.of(verdict.prediction()).filter(text -> !text.equals(kind == Kind.NUMERIC ? "Infinity" : ""));
     }
 
     /// Reads the answer out of a response and judges it.

@@ -1,0 +1,217 @@
+package dev.graft.peft.cli;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.generate.GenerationConfig.LengthNorm;
+import dev.graft.models.text.Tokenizer;
+import dev.graft.peft.eval.Answers.LetterRule;
+import dev.graft.peft.eval.EvalConfig;
+import dev.graft.peft.eval.EvalListener;
+import dev.graft.peft.eval.EvalResult;
+import dev.graft.peft.eval.Evaluator;
+import dev.graft.peft.eval.Item;
+import dev.graft.peft.eval.Items;
+import dev.graft.peft.eval.Journal;
+import dev.graft.peft.eval.PromptTemplate;
+import dev.graft.peft.eval.ResultFiles;
+import dev.graft.peft.eval.Task;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/// Scores a model on test sets, with an adapter or bare.
+@Command(name = "eval", mixinStandardHelpOptions = true, sortOptions = false, description = "Scores a model on test sets as LLM-Adapters does.", footer = {
+        "",
+        "Per set, OUTPUT gets NAME.jsonl while it runs (responses as they come), then NAME.json (records with output_pred, pred and flag) and NAME.summary.json. Examples:",
+        "  graft eval --model DIR --adapter DIR --task AddSub,boolq --data-root dataset --output results",
+        "  graft eval --model DIR --data mine.jsonl --kind choice --alternatives yes,no --output results"})
+final class Eval implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private ModelOptions options;
+
+    @Option(names = "--merge", description = "Fold the adapter into the weights first: faster, and rounded where they are not F32.")
+    private boolean merge;
+
+    @Option(names = "--task", split = ",", paramLabel = "NAME", description = "Published test sets: MultiArith, gsm8k, AddSub, AQuA, SingleEq, SVAMP, mawps, mathqa, boolq, piqa, social_i_qa, hellaswag, winogrande, ARC-Easy, ARC-Challenge, openbookqa; or 'all'.")
+    private List<String> names = List.of();
+
+    @Option(names = "--data-root", paramLabel = "DIR", description = "The folder they are in, as DIR/NAME/test.json (or .json.gz).")
+    private Path dataRoot;
+
+    @Option(names = "--data", paramLabel = "FILE", description = "Instead of --task: records of your own with instruction and answer, .json or .jsonl.")
+    private Path data;
+
+    @Option(names = "--kind", paramLabel = "KIND", description = "How answers are read in --data: the last number, a capital letter A to E, or the first of some words (${COMPLETION-CANDIDATES}).")
+    private Task.Kind kind;
+
+    @Option(names = "--alternatives", split = ",", paramLabel = "WORD", description = "The words of --kind choice.")
+    private List<String> alternatives = List.of();
+
+    @Option(names = "--output", required = true, paramLabel = "DIR", description = "Where results go.")
+    private Path output;
+
+    @Option(names = "--resume", description = "Go on with what is in OUTPUT after an interruption.")
+    private boolean resume;
+
+    @Option(names = "--limit", paramLabel = "N", description = "Only the first N records of each set.")
+    private Integer limit;
+
+    @Option(names = "--batch-size", paramLabel = "N", defaultValue = "8", description = "Records answered together (default: ${DEFAULT-VALUE}).")
+    private int batchSize;
+
+    @Option(names = "--beams", paramLabel = "N", defaultValue = "4", description = "Beams of the search; 1 takes the best token each time (default: ${DEFAULT-VALUE}).")
+    private int beams;
+
+    @Option(names = "--max-new-tokens", paramLabel = "N", description = "Longest response (default: 32 for choices, else 256).")
+    private Integer maxNewTokens;
+
+    @Option(names = "--template", defaultValue = "COMPAT", description = "${COMPLETION-CANDIDATES}: LLM-Adapters' bytes, the same without stray blanks, or without its first sentence (default: ${DEFAULT-VALUE}).")
+    private PromptTemplate template;
+
+    @Option(names = "--aqua", paramLabel = "RULE", defaultValue = "FIRST", description = "Which capital letter of a response is its answer, in sets of letters: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    private LetterRule letterRule;
+
+    @Option(names = "--length-norm", defaultValue = "GENERATED", description = "By which length a beam's score is divided: ${COMPLETION-CANDIDATES}, the prompt included (default: ${DEFAULT-VALUE}).")
+    private LengthNorm lengthNorm;
+
+    /// A set to ask and the file it is in.
+    private record Chosen(Task task, Path file) {
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        List<Chosen> chosen = chosen();
+        EvalConfig config = new EvalConfig(template, letterRule, beams, lengthNorm, batchSize);
+        List<EvalResult> results = new ArrayList<>();
+        try (Tokenizer tokenizer = Tokenizer.load(options.model); ModelOptions.Loaded loaded = options.load()) {
+            if (merge) {
+                if (loaded.peft() == null) throw new ParameterException(spec.commandLine(), "--merge needs an --adapter");
+                loaded.peft().merge();
+            }
+            for (Chosen c : chosen) results.add(evaluate(c, config, loaded, tokenizer));
+        }
+        table(results);
+        return 0;
+    }
+
+    private List<Chosen> chosen() {
+        if (names.isEmpty() == (data == null)) throw new ParameterException(spec.commandLine(), "give either --task or --data");
+        requirePositive("--beams", beams);
+        requirePositive("--batch-size", batchSize);
+        if (limit != null) requirePositive("--limit", limit);
+        if (maxNewTokens != null) requirePositive("--max-new-tokens", maxNewTokens);
+        if (data == null) {
+            if (kind != null || !alternatives.isEmpty()) {
+                throw new ParameterException(spec.commandLine(), "--kind and --alternatives go with --data; a --task has its own");
+            }
+            if (dataRoot == null) throw new ParameterException(spec.commandLine(), "--task needs --data-root, the folder of the test sets");
+            List<Task> tasks = names.equals(List.of("all")) ? Task.ALL : names.stream().map(this::named).distinct().toList();
+            return tasks.stream().map(this::within).map(task -> new Chosen(task, task.file(dataRoot))).toList();
+        }
+        if (kind == null) throw new ParameterException(spec.commandLine(), "--data needs --kind: numeric, letter or choice");
+        if (kind == Task.Kind.CHOICE == alternatives.isEmpty()) {
+            throw new ParameterException(spec.commandLine(), "--alternatives go with --kind choice, which needs them");
+        }
+        String name = data.getFileName().toString().replaceAll("\\.jsonl?(\\.gz)?$", "");
+        Task task = new Task(name, kind, alternatives, kind == Task.Kind.CHOICE ? 32 : 256, kind != Task.Kind.CHOICE, OptionalInt.empty());
+        return List.of(new Chosen(within(task), data));
+    }
+
+    private void requirePositive(String option, int value) {
+        if (value < 1) throw new ParameterException(spec.commandLine(), option + " must be above 0, got " + value);
+    }
+
+    private Task named(String name) {
+        try {
+            return Task.named(name.strip());
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(spec.commandLine(), e.getMessage());
+        }
+    }
+
+    private Task within(Task task) {
+        return maxNewTokens == null ? task : task.withMaxNewTokens(maxNewTokens);
+    }
+
+    private EvalResult evaluate(Chosen chosen, EvalConfig config, ModelOptions.Loaded loaded, Tokenizer tokenizer) throws IOException {
+        Task task = chosen.task;
+        List<Item> all = Items.forEvaluation(chosen.file);
+        List<Item> items = limit == null ? all : all.subList(0, Math.min(limit, all.size()));
+        Map<String, Object> run = ResultFiles.run(task, config, about(chosen, all.size(), items.size(), loaded));
+        Path log = output.resolve(task.name() + ".jsonl");
+        try (Journal journal = resume ? Journal.resume(log, run) : Journal.begin(log, run); EvalProgress progress = new EvalProgress(task, out())) {
+            EvalListener listener = journal.and(progress);
+            EvalResult result = Evaluator.evaluate(loaded.model(), tokenizer, task, items, config, listener, journal.earlier());
+            ResultFiles.write(output, result, run);
+            return result;
+        }
+    }
+
+    private Map<String, Object> about(Chosen chosen, int records, int asked, ModelOptions.Loaded loaded) throws IOException {
+        CausalLm model = loaded.model();
+        Map<String, Object> file = new LinkedHashMap<>();
+        file.put("file", chosen.file.toString());
+        file.put("sha256", Digest.of(chosen.file));
+        file.put("records", records);
+        file.put("first", asked);
+        Map<String, Object> base = new LinkedHashMap<>();
+        base.put("folder", options.model.toString());
+        base.put("model_type", model.config().modelType());
+        base.put("config_sha256", Digest.of(options.model.resolve("config.json")));
+        base.put("weights", options.weights.name().toLowerCase(Locale.ROOT));
+        Map<String, Object> about = new LinkedHashMap<>();
+        about.put("data", file);
+        about.put("model", base);
+        about.put("adapter", adapter(loaded));
+        about.put("seed", null); // nothing is drawn
+        about.put("graft", Version.number());
+        return about;
+    }
+
+    private Map<String, Object> adapter(ModelOptions.Loaded loaded) throws IOException {
+        if (loaded.peft() == null) return null;
+        Map<String, Object> adapter = new LinkedHashMap<>();
+        adapter.put("folder", options.adapter.toString());
+        adapter.put("peft_type", loaded.peft().adapters().firstEntry().getValue().adapter().peftType());
+        adapter.put("parameters", loaded.peft().adapters().firstEntry().getValue().count());
+        adapter.put("sha256", Digest.of(options.adapter.resolve("adapter_config.json"), options.adapter.resolve("adapter_model.safetensors"),
+                options.adapter.resolve("adapter_model.bin")));
+        adapter.put("merged", merge);
+        return adapter;
+    }
+
+    private PrintWriter out() {
+        return spec.commandLine().getOut();
+    }
+
+    private void table(List<EvalResult> results) {
+        int width = results.stream().mapToInt(r -> r.task().name().length()).max().orElse(0);
+        out().printf("%n%-" + Math.max(width, 7) + "s  accuracy  majority  unanswered  records  tokens/s%n", "task");
+        for (EvalResult r : results) {
+            out().printf(Locale.ROOT, "%-" + Math.max(width, 7) + "s  %7.1f%%  %7.1f%%  %10d  %7d  %8.1f%n", r.task().name(), 100 * r.accuracy(),
+                    100 * r.majority().share(), r.unanswered(), r.items().size(), r.tokensPerSecond());
+        }
+        if (results.size() > 1) {
+            out().printf(Locale.ROOT, "%-" + Math.max(width, 7) + "s  %7.1f%%  %7.1f%%%n", "average",
+                    100 * results.stream().mapToDouble(EvalResult::accuracy).average().orElseThrow(),
+                    100 * results.stream().mapToDouble(r -> r.majority().share()).average().orElseThrow());
+        }
+        out().println("wrote " + output);
+        out().flush();
+    }
+}

@@ -1,0 +1,89 @@
+package dev.graft.peft.eval;
+
+import dev.graft.models.generate.Generation;
+import dev.graft.models.generate.GenerationConfig;
+import dev.graft.models.generate.GenerationConfig.EarlyStopping;
+import dev.graft.models.generate.Generator;
+import dev.graft.models.generate.StepModel;
+import dev.graft.models.text.Tokenizer;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/// Asks a model every question of a test set, as LLM-Adapters does, and judges the answers.
+///
+/// ```java
+/// EvalResult result = Evaluator.evaluate(model, tokenizer, Task.named("AddSub"), items, EvalConfig.DEFAULT, (_, done, of) -> {});
+/// result.accuracy();
+/// ```
+///
+/// The model answers as it is: with the adapters in use on it, merged or not. Questions of similar length are answered together, the longest
+/// first; padding is masked, so an answer does not depend on its neighbours. Nothing is drawn, so a second run gives the same answers.
+public final class Evaluator {
+    private final Generator generator;
+    private final Tokenizer tokenizer;
+    private final Task task;
+    private final EvalConfig config;
+
+    private Evaluator(StepModel model, Tokenizer tokenizer, Task task, EvalConfig config) {
+        GenerationConfig generation = GenerationConfig.defaults().withMaxNewTokens(task.maxNewTokens())
+                .withEosIds(tokenizer.specialIds().eos())
+                .withBeams(config.numBeams(), 1, EarlyStopping.HEURISTIC, config.lengthNorm());
+        this.generator = new Generator(model, generation);
+        this.tokenizer = tokenizer;
+        this.task = task;
+        this.config = config;
+    }
+
+    /// @param listener told after each batch
+    /// @throws DataException if an item's gold answer is none this task can have
+    public static EvalResult evaluate(StepModel model, Tokenizer tokenizer, Task task, List<Item> items, EvalConfig config,
+            EvalListener listener) {
+        return evaluate(model, tokenizer, task, items, config, listener, List.of());
+    }
+
+    /// @param earlier responses of a run that was interrupted; their items are not asked again
+    public static EvalResult evaluate(StepModel model, Tokenizer tokenizer, Task task, List<Item> items, EvalConfig config,
+            EvalListener listener,
+            List<Response> earlier) {
+        if (items.isEmpty()) throw new DataException("%s has no items to evaluate on".formatted(task.name()));
+        for (int i = 0; i < items.size(); i++) task.check(items.get(i).answer(), i);
+        return new Evaluator(model, tokenizer, task, config).run(items, listener, earlier);
+    }
+
+    private EvalResult run(List<Item> items, EvalListener listener, List<Response> earlier) {
+        long start = System.nanoTime();
+        long newTokens = 0;
+        Response[] responses = new Response[items.size()];
+        earlier.forEach(response -> responses[response.index()] = response);
+        List<int[]> prompts = tokenizer.encode(items.stream().map(config.template()::evaluation).toList(), true);
+        List<Integer> open = IntStream.range(0, responses.length).filter(i -> responses[i] == null).boxed()
+                .sorted(Comparator.comparingInt((Integer i) -> prompts.get(i).length).reversed()).toList();
+        int done = responses.length - open.size();
+        for (int from = 0; from < open.size(); from += config.batchSize()) {
+            List<Integer> batch = open.subList(from, Math.min(open.size(), from + config.batchSize()));
+            List<Generation> texts = generator.generate(batch.stream().map(prompts::get).toList());
+            List<Response> answered = new ArrayList<>();
+            for (int i = 0; i < texts.size(); i++) {
+                int index = batch.get(i);
+                responses[index] = judge(index, items.get(index), prompts.get(index), texts.get(i).ids());
+                answered.add(responses[index]);
+                newTokens += responses[index].newTokens();
+            }
+            done += answered.size();
+            listener.onResponses(answered, done, responses.length);
+        }
+        return new EvalResult(task, config, items, List.of(responses), newTokens, (System.nanoTime() - start) / 1e9);
+    }
+
+    private Response judge(int index, Item item, int[] prompt, int[] answer) {
+        int[] all = IntStream.concat(IntStream.of(prompt), IntStream.of(answer)).toArray();
+        boolean skipSpecialTokens = !task.keepSpecialTokens();
+        String whole = tokenizer.decode(all, skipSpecialTokens);
+        // A small vocabulary may not spell the heading; then what follows the prompt is what follows the heading.
+        String text = PromptTemplate.response(
+                whole.contains(PromptTemplate.RESPONSE) ? whole : PromptTemplate.RESPONSE + tokenizer.decode(answer, skipSpecialTokens));
+        return new Response(index, text, task.judge(text, item.answer(), config.letterRule()), prompt.length, answer.length);
+    }
+}
