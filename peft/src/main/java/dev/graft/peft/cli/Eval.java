@@ -154,7 +154,8 @@ final class Eval implements Callable<Integer> {
         List<Item> items = limit == null ? all : all.subList(0, Math.min(limit, all.size()));
         Map<String, Object> run = ResultFiles.run(task, config, about(chosen, all.size(), items.size(), loaded));
         Path log = output.resolve(task.name() + ".jsonl");
-        try (Journal journal = resume ? Journal.resume(log, run) : Journal.begin(log, run); EvalProgress progress = new EvalProgress(task, out())) {
+        try (Journal journal = resume ? Journal.resume(log, run) : Journal.begin(log, run);
+                EvalProgress progress = new EvalProgress(task, out())) {
             EvalListener listener = journal.and(progress);
             EvalResult result = Evaluator.evaluate(loaded.model(), tokenizer, task, items, config, listener, journal.earlier());
             ResultFiles.write(output, result, run);
@@ -189,8 +190,9 @@ final class Eval implements Callable<Integer> {
         adapter.put("folder", options.adapter.toString());
         adapter.put("peft_type", loaded.peft().adapters().firstEntry().getValue().adapter().peftType());
         adapter.put("parameters", loaded.peft().adapters().firstEntry().getValue().count());
-        adapter.put("sha256", Digest.of(options.adapter.resolve("adapter_config.json"), options.adapter.resolve("adapter_model.safetensors"),
-                options.adapter.resolve("adapter_model.bin")));
+        adapter.put("sha256",
+                Digest.of(options.adapter.resolve("adapter_config.json"), options.adapter.resolve("adapter_model.safetensors"),
+                        options.adapter.resolve("adapter_model.bin")));
         adapter.put("merged", merge);
         return adapter;
     }
@@ -203,7 +205,8 @@ final class Eval implements Callable<Integer> {
         int width = results.stream().mapToInt(r -> r.task().name().length()).max().orElse(0);
         out().printf("%n%-" + Math.max(width, 7) + "s  accuracy  majority  unanswered  records  tokens/s%n", "task");
         for (EvalResult r : results) {
-            out().printf(Locale.ROOT, "%-" + Math.max(width, 7) + "s  %7.1f%%  %7.1f%%  %10d  %7d  %8.1f%n", r.task().name(), 100 * r.accuracy(),
+            out().printf(Locale.ROOT, "%-" + Math.max(width, 7) + "s  %7.1f%%  %7.1f%%  %10d  %7d  %8.1f%n", r.task().name(),
+                    100 * r.accuracy(),
                     100 * r.majority().share(), r.unanswered(), r.items().size(), r.tokensPerSecond());
         }
         if (results.size() > 1) {

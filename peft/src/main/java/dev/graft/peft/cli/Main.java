@@ -17,7 +17,7 @@ import picocli.CommandLine.Spec;
         "", "graft COMMAND --help tells more. graft bench [...] runs the benchmarks."})
 public final class Main implements Runnable {
     /// The commands in the order in which help lists them.
-    private static final List<Class<?>> COMMANDS = List.of(Eval.class, Generate.class, Logits.class, Pretrain.class);
+    private static final List<Class<?>> COMMANDS = List.of(Quickstart.class, Eval.class, Generate.class, Logits.class, Pretrain.class);
 
     private static final Map<String, String> LOGGING = Map.of("defaultLogLevel", "warn", "log.ai.djl", "error", "showThreadName", "false",
             "showLogName", "false");

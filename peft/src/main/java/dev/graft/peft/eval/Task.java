@@ -92,11 +92,12 @@ public record Task(String name, Kind kind, List<String> alternatives, int maxNew
             case CHOICE -> alternatives.contains(gold);
         };
         if (!possible) {
-            throw new DataException("record %d: the gold answer '%s' is none that task %s can have: %s".formatted(record, gold, name, switch (kind) {
-                case NUMERIC -> "a number";
-                case LETTER -> "a letter from A to E";
-                case CHOICE -> String.join(", ", alternatives);
-            }));
+            throw new DataException(
+                    "record %d: the gold answer '%s' is none that task %s can have: %s".formatted(record, gold, name, switch (kind) {
+                        case NUMERIC -> "a number";
+                        case LETTER -> "a letter from A to E";
+                        case CHOICE -> String.join(", ", alternatives);
+                    }));
         }
     }
 

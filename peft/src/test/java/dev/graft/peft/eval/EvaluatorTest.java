@@ -25,7 +25,8 @@ class EvaluatorTest {
     private static final EvalListener NOBODY = (_, _, _) -> {};
     private static final Task NUMERIC = Task.numeric("sums", 40, true);
     private static final EvalConfig CONFIG = EvalConfig.DEFAULT.withTemplate(PromptTemplate.SHORT);
-    private static final List<Item> ITEMS = List.of(item("is it [1,234]", "1234.0"), item("so long a question [5]", "5"), item("[6]", "5.0"),
+    private static final List<Item> ITEMS = List.of(item("is it [1,234]", "1234.0"), item("so long a question [5]", "5"),
+            item("[6]", "5.0"),
             item("no number", "7"), item("or [8] it is", "8"));
 
     @TempDir
@@ -44,7 +45,8 @@ class EvaluatorTest {
         for (PromptTemplate template : PromptTemplate.values()) {
             EvalResult result = evaluate(NUMERIC, ITEMS, CONFIG.withTemplate(template));
             assertThat(result.responses()).extracting(Response::text).containsExactly("1,234", "5", "6", "none", "8");
-            assertThat(result.responses()).extracting(r -> r.verdict().prediction()).containsExactly("1234.0", "5.0", "6.0", "Infinity", "8.0");
+            assertThat(result.responses()).extracting(r -> r.verdict().prediction()).containsExactly("1234.0", "5.0", "6.0", "Infinity",
+                    "8.0");
             assertThat(result.correct()).isEqualTo(3);
             assertThat(result.accuracy()).isEqualTo(0.6);
             assertThat(result.unanswered()).isEqualTo(1);
@@ -116,7 +118,8 @@ class EvaluatorTest {
                 assertThat(together.responses()).as("batches of %d", size).isEqualTo(alone.responses());
             }
             peft.merge();
-            assertThat(Evaluator.evaluate(model, new Letters(), task, items, CONFIG, NOBODY).responses()).as("a new LoRA changes nothing, merged or not")
+            assertThat(Evaluator.evaluate(model, new Letters(), task, items, CONFIG, NOBODY).responses())
+                    .as("a new LoRA changes nothing, merged or not")
                     .isEqualTo(alone.responses());
         }
     }
@@ -131,7 +134,8 @@ class EvaluatorTest {
     void aGoldAnswerThatIsNoneIsNamedBeforeAnythingIsAsked() {
         Parrot parrot = new Parrot();
         List<Item> items = List.of(item("[1]", "1"), item("[2]", "two"));
-        assertThatThrownBy(() -> Evaluator.evaluate(parrot, new Letters(), NUMERIC, items, CONFIG, NOBODY)).isInstanceOf(DataException.class)
+        assertThatThrownBy(() -> Evaluator.evaluate(parrot, new Letters(), NUMERIC, items, CONFIG, NOBODY))
+                .isInstanceOf(DataException.class)
                 .hasMessageContaining("record 1").hasMessageContaining("'two'");
         assertThat(parrot.asked).isZero();
         assertThatThrownBy(() -> evaluate(NUMERIC, List.of(), CONFIG)).hasMessageContaining("no items");
