@@ -18,6 +18,7 @@ import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.op.LinearCrossEntropy;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -84,6 +85,25 @@ class LlamaGoldenTest {
                     CausalLm model = ModelLoader.load(golden.folder(), LoadOptions.DEFAULT.withWeights(weights));
                     var _ = Scope.open()) {
                 golden.check("logits", visible(model.logits(golden.inputs("")), golden.ints("attention_mask")));
+            }
+        }
+    }
+
+    @Test
+    void gradientsOfHalfPrecisionWeightsAreThoseOfTheSameWeightsInF32() {
+        Map<String, float[]> half = gradients(Weights.STORED);
+        Map<String, float[]> wide = gradients(Weights.F32);
+        assertThat(half).hasSize(21);
+        half.forEach((name, gradient) -> GoldenTensors.check(name, gradient, wide.get(name), 1e-5));
+    }
+
+    private static Map<String, float[]> gradients(Weights weights) {
+        try (GoldenTensors golden = GoldenTensors.of("formats/llama-bf16-sharded");
+                CausalLm model = ModelLoader.load(golden.folder(), LoadOptions.DEFAULT.withWeights(weights));
+                Tape tape = Tape.open()) {
+            model.parameters().forEach(p -> p.trainable(true));
+            try (Grads grads = tape.backward(loss(model, golden.inputs(""), golden.ints("input_ids")))) {
+                return model.parameters().collect(Collectors.toMap(Parameter::name, p -> grads.of(p).toFloats()));
             }
         }
     }

@@ -12,6 +12,7 @@ import dev.graft.models.VirtualTokens;
 import dev.graft.models.generate.Session;
 import dev.graft.models.io.Json;
 import dev.graft.nn.Layer;
+import dev.graft.nn.LayerHook;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Parameter;
 import dev.graft.tensor.DType;
@@ -295,6 +296,25 @@ class LlamaTest {
             GoldenTensors.check("silenced", model.logits(text()).toFloats(),
                     model.head().forward(model.norm().forward(embedded)).toFloats(), 1e-6);
             assertThat(model.logits(text()).toFloats()).isNotEqualTo(before);
+        }
+    }
+
+    @Test
+    void attentionWithoutAPassIsThatOfATextWithoutPadding() {
+        try (Llama model = model(SMALL); var _ = Scope.open()) {
+            SelfAttention attention = model.modules(SelfAttention.class).findFirst().orElseThrow();
+            float[][] seen = new float[2][];
+            LayerHook spy = (x, next) -> {
+                Tensor y = next.apply(x);
+                seen[0] = x.toFloats();
+                seen[1] = y.toFloats();
+                return y;
+            };
+            attention.attach(spy);
+            model.logits(text());
+            attention.detach(spy);
+            Tensor x = Tensor.of(seen[0], 1, TEXT.length, 10);
+            GoldenTensors.check("alone", attention.forward(Tensor.cat(0, x, x)).slice(0, 1, 2).toFloats(), seen[1], 1e-6);
         }
     }
 
