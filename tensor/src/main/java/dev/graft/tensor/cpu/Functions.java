@@ -1,5 +1,7 @@
 package dev.graft.tensor.cpu;
 
+import static dev.graft.tensor.cpu.Exp.ONE;
+
 import dev.graft.tensor.op.Binary;
 import dev.graft.tensor.op.Unary;
 import java.util.EnumMap;
@@ -14,8 +16,13 @@ final class Functions {
     private static final Map<Unary, VectorLoop.Unary> VALUES = new EnumMap<>(Unary.class);
     private static final Map<Unary, VectorLoop.Binary> GRADIENTS = new EnumMap<>(Unary.class);
     private static final Map<Binary, VectorLoop.Binary> BINARY = new EnumMap<>(Binary.class);
-    private static final float ROOT_2_OVER_PI = 0.7978845608f;
-    private static final float ROOT_HALF_OVER_PI = 0.3989422804f;
+    private static final double ROOT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+    private static final FloatVector LINEAR = Exp.vector((float) (2 * ROOT_2_OVER_PI));
+    private static final FloatVector CUBIC = Exp.vector((float) (2 * ROOT_2_OVER_PI * 0.044715));
+    private static final FloatVector THREE_CUBIC = Exp.vector((float) (6 * ROOT_2_OVER_PI * 0.044715));
+    private static final FloatVector DENSITY = Exp.vector((float) (ROOT_2_OVER_PI / 2));
+    private static final FloatVector ERF_SLOPE = Exp.vector((float) (2 / Math.sqrt(Math.PI)));
+    private static final FloatVector MINUS_HALF = Exp.vector(-0.5f);
 
     private Functions() {
     }
@@ -42,15 +49,15 @@ final class Functions {
             case SIGN -> Functions::sign;
             case SQUARE -> x -> x.mul(x);
             case SQRT -> FloatVector::sqrt;
-            case RSQRT -> x -> one().div(x.sqrt());
-            case RECIP -> x -> one().div(x);
+            case RSQRT -> x -> ONE.div(x.sqrt());
+            case RECIP -> x -> ONE.div(x);
             case EXP -> Exp::exp;
             case TANH -> Exp::tanh;
             case SIGMOID -> Exp::sigmoid;
             case RELU -> x -> x.mul(0).blend(x, x.compare(VectorOperators.GT, 0));
             case SILU -> x -> x.mul(Exp.sigmoid(x));
-            case GELU -> x -> x.mul(ErrorFunction.phi(x));
-            case GELU_TANH -> x -> x.mul(Exp.sigmoid(inner(x).mul(2)));          // (1 + tanh u) / 2 = σ(2u)
+            case GELU -> x -> x.mul(ErrorFunction.phi(x, bell(x)));
+            case GELU_TANH -> x -> x.mul(Exp.sigmoid(twiceInner(x)));          // (1 + tanh u) / 2 = σ(2u)
             case ERF -> ErrorFunction::erf;
             case LOG, SIN, COS, SOFTPLUS -> null;
         };
@@ -68,22 +75,25 @@ final class Functions {
             case LOG -> (x, dy) -> dy.div(x);
             case TANH -> (x, dy) -> {
                 FloatVector y = Exp.tanh(x);
-                return dy.mul(one().sub(y.mul(y)));
+                return dy.mul(ONE.sub(y.mul(y)));
             };
             case SIGMOID -> (x, dy) -> {
                 FloatVector y = Exp.sigmoid(x);
-                return dy.mul(y.mul(one().sub(y)));
+                return dy.mul(y.mul(ONE.sub(y)));
             };
             case RELU -> (x, dy) -> dy.mul(0).blend(dy, x.compare(VectorOperators.GT, 0));
             case SILU -> (x, dy) -> dy.mul(siluSlope(x, Exp.sigmoid(x)));
-            case GELU -> (x, dy) -> dy.mul(ErrorFunction.phi(x).add(x.mul(ROOT_HALF_OVER_PI).mul(Exp.exp(x.mul(x).mul(-0.5f)))));
+            case GELU -> (x, dy) -> {
+                FloatVector e = bell(x);
+                return dy.mul(x.mul(DENSITY).fma(e, ErrorFunction.phi(x, e)));
+            };
             case GELU_TANH -> (x, dy) -> {
-                FloatVector s = Exp.sigmoid(inner(x).mul(2));
-                FloatVector slope = x.mul(x).mul(3 * 0.044715f).add(1).mul(2 * ROOT_2_OVER_PI);
-                return dy.mul(x.mul(s).mul(one().sub(s)).mul(slope).add(s));
+                FloatVector s = Exp.sigmoid(twiceInner(x));
+                FloatVector slope = x.mul(x).fma(THREE_CUBIC, LINEAR);
+                return dy.mul(x.mul(s).mul(ONE.sub(s)).mul(slope).add(s));
             };
             case SOFTPLUS -> (x, dy) -> dy.mul(Exp.sigmoid(x));
-            case ERF -> (x, dy) -> dy.mul(2 * ROOT_2_OVER_PI * 0.70710678f).mul(Exp.exp(x.mul(x).neg()));
+            case ERF -> (x, dy) -> dy.mul(ERF_SLOPE).mul(Exp.exp(x.mul(x).neg()));
             case SIN, COS -> null;
         };
     }
@@ -104,7 +114,12 @@ final class Functions {
 
     /// Derivative of `x σ(x)`, given s = σ(x): `s (1 + x (1 − s))`.
     static FloatVector siluSlope(FloatVector x, FloatVector s) {
-        return s.mul(x.mul(one().sub(s)).add(1));
+        return s.mul(x.fma(ONE.sub(s), ONE));
+    }
+
+    /// `e^(−x²/2)`.
+    private static FloatVector bell(FloatVector x) {
+        return Exp.exp(x.mul(x).mul(MINUS_HALF));
     }
 
     /// −1, 1, or the zero or NaN itself.
@@ -112,16 +127,12 @@ final class Functions {
         return x.blend(1, x.compare(VectorOperators.GT, 0)).blend(-1, x.compare(VectorOperators.LT, 0));
     }
 
-    /// `√(2/π) · (x + 0.044715 x³)`.
-    private static FloatVector inner(FloatVector x) {
-        return x.mul(x).mul(0.044715f).add(1).mul(x).mul(ROOT_2_OVER_PI);
+    /// `2 √(2/π) · (x + 0.044715 x³)`.
+    private static FloatVector twiceInner(FloatVector x) {
+        return x.mul(x).fma(CUBIC, LINEAR).mul(x);
     }
 
     private static FloatVector oneWhere(VectorMask<Float> mask) {
         return FloatVector.zero(Lanes.F32).blend(1, mask);
-    }
-
-    private static FloatVector one() {
-        return FloatVector.broadcast(Lanes.F32, 1);
     }
 }
