@@ -10,6 +10,7 @@ import dev.graft.tensor.backend.Storage;
 import dev.graft.tensor.backend.View;
 import dev.graft.tensor.op.Affine;
 import dev.graft.tensor.op.Attention;
+import dev.graft.tensor.op.AttentionGrad;
 import dev.graft.tensor.op.Binary;
 import dev.graft.tensor.op.Cast;
 import dev.graft.tensor.op.Cat;
@@ -98,7 +99,8 @@ public final class CpuBackend implements Backend {
 
     /// The kernels are made for F32 and integers; attention hands keys and values to the matrix product, which widens them.
     private static boolean isRead(Composite op, DType type) {
-        return type == DType.F32 || !type.isFloating() || op instanceof Attention && type.isHalf();
+        boolean widens = op instanceof Attention || op instanceof AttentionGrad;
+        return type == DType.F32 || !type.isFloating() || widens && type.isHalf();
     }
 
     @Override

@@ -10,11 +10,12 @@ import java.util.List;
 /// p = e^(s − lse)        dv = pᵀ dy        dp = dy vᵀ        ds = p ⊙ (dp − rowsum(dy ⊙ y))
 /// dq = scale · ds k      dk = scale · dsᵀ q
 /// ```
-/// Inputs: dy, y, lse, then those of the forward op. Outputs: dq `[B, T, H, D]`, dk and dv `[B, S, K, D]`.
+/// Inputs: dy, y, lse, then those of the forward op. Outputs: dq `[B, T, H, D]`, dk and dv `[B, S, K, D]`, F32 where k and v
+/// are stored in 16 bits.
 public record AttentionGrad(Attention forward) implements Composite {
     @Override
     public List<Spec> infer(List<Spec> in) {
-        return in.subList(3, 6);
+        return in.subList(3, 6).stream().map(s -> s.with(s.dtype().computed())).toList();
     }
 
     @Override

@@ -59,15 +59,19 @@ public record CrossEntropy(int ignoreIndex) implements Composite {
         g.none(1);
     }
 
-    /// 1 at the target, `[N, V]`.
-    static Tensor oneHot(Tensor target, Tensor logits) {
-        int v = logits.dim(1);
-        return Tensor.range(DType.I32, v).reshape(1, v).eq(target.to(DType.I32).reshape(target.dim(0), 1)).to(logits.dtype());
+    /// 1 at the target, `[N, V]`; anywhere in a row that does not count. A target outside 0 … V − 1 is an error naming it.
+    Tensor oneHot(Tensor target, Tensor logits) {
+        Tensor classes = Tensor.range(DType.I32, logits.dim(1));
+        Tensor named = Tensor.scalar(DType.I32, 0).where(ignored(target), target.to(DType.I32));
+        return classes.reshape(1, -1).eq(classes.gather(named).reshape(-1, 1)).to(logits.dtype());
+    }
+
+    private Tensor ignored(Tensor target) {
+        return target.to(DType.I32).eq(Tensor.scalar(DType.I32, ignoreIndex));
     }
 
     /// 1 where a row counts, `[N, 1]`.
     Tensor counts(Tensor target, DType dtype) {
-        Tensor ignored = target.to(DType.I32).eq(Tensor.scalar(DType.I32, ignoreIndex));
-        return ignored.to(dtype).neg().add(1).reshape(target.dim(0), 1);
+        return ignored(target).to(dtype).neg().add(1).reshape(target.dim(0), 1);
     }
 }

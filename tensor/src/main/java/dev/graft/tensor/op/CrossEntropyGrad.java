@@ -12,10 +12,11 @@ import java.util.List;
 public record CrossEntropyGrad(int ignoreIndex) implements Composite {
     @Override
     public Tensor define(List<Tensor> in) {
+        CrossEntropy forward = new CrossEntropy(ignoreIndex);
         Tensor logits = in.get(0);
         int rows = logits.dim(0);
         Tensor p = logits.sub(in.get(2).reshape(rows, 1)).exp();
-        Tensor scale = in.get(3).reshape(rows, 1).mul(new CrossEntropy(ignoreIndex).counts(in.get(1), logits.dtype()));
-        return p.sub(CrossEntropy.oneHot(in.get(1), logits)).mul(scale);
+        Tensor scale = in.get(3).reshape(rows, 1).mul(forward.counts(in.get(1), logits.dtype()));
+        return p.sub(forward.oneHot(in.get(1), logits)).mul(scale);
     }
 }

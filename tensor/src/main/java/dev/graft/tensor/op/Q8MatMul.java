@@ -53,11 +53,11 @@ public record Q8MatMul(boolean transposed) implements Composite {
         g.constant(1, 2);
     }
 
-    /// The weight as F32 `[N, K]`.
+    /// The weight `[N, K]` in the type of the scales.
     public static Tensor dequantize(Tensor q, Tensor scale) {
         int k = q.dim(1);
         Tensor block = Tensor.of(IntStream.range(0, k).map(i -> i / BLOCK).toArray());
         Tensor perElement = scale.transpose(0, 1).contiguous().gather(block).transpose(0, 1);    // [N, K]
-        return q.to(DType.F32).mul(perElement);
+        return q.to(scale.dtype()).mul(perElement);
     }
 }

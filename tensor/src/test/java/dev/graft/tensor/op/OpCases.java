@@ -72,6 +72,20 @@ public final class OpCases {
         }
     }
 
+    /// A weight stored as BF16, whatever the type of the rest.
+    private record Stored(Shape shape) implements Input {
+        @Override
+        public Tensor make(DType dtype, long seed) {
+            Tensor stored = Tensor.randn(DType.F64, shape, seed).to(DType.BF16);
+            return dtype == DType.F64 ? stored.to(DType.F64) : stored;
+        }
+
+        @Override
+        public String toString() {
+            return "bf16" + shape;
+        }
+    }
+
     private OpCases() {
     }
 
@@ -156,11 +170,43 @@ public final class OpCases {
         cases.add(of(new Attention(0.5, true, true, false), x(2, 5, 3, 4), x(2, 5, 3, 4), x(2, 5, 3, 4), mask(2, 5)));
         cases.add(of(new Attention(0.5, true, true, true), x(2, 5, 4, 3), x(2, 5, 2, 3), x(2, 5, 2, 3), mask(2, 5), constant(2, 4, 1, 5)));
         cases.add(of(new Attention(0.5, false, false, true), x(1, 2, 2, 3), x(1, 4, 2, 3), x(1, 4, 2, 3), constant(1, 1, 2, 4)));
+        cases.add(of(new Attention(0.5, true, false, false), x(1, 3, 4, 5), stored(1, 3, 2, 5), stored(1, 3, 2, 5)));
+        cases.add(of(new MatMul(false, true), x(2, 3, 5), stored(7, 5)));
+        cases.add(of(new MatMul(false, false), x(3, 5), stored(5, 7)));
+        cases.add(of(new MatMul(true, false), stored(5, 3), x(5, 7)));
+        for (int k : new int[] {1, 31, 33, 65}) {
+            cases.add(of(new Q8MatMul(true), x(2, 3, k), quants(5, k), constant(5, (k + 31) / 32)));
+            cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
+        }
         for (int[] d : new int[][] {{1, 1}, {3, 5}, {7, 33}}) {
             cases.add(of(new CrossEntropy(-100), x(d), ids(d[1], d[0])));
             cases.add(of(new CrossEntropy(0), x(d), ids(d[1], d[0])));
             cases.add(of(new LinearCrossEntropy(0, true), x(d), x(3, d[1]), ids(3, d[0])));
         }
+        return cases;
+    }
+
+    /// The ops that compute gradients, as ops of their own; what they have no gradient of themselves is not asked for.
+    public static List<Case> backward() {
+        List<Case> cases = new ArrayList<>();
+        for (int n : SIZES) {
+            cases.add(of(new RmsNormGrad(), x(3, n), x(n), positive(3, 1), x(3, n)));
+            cases.add(of(new LayerNormGrad(), x(3, n), x(n), x(3, 1), positive(3, 1), x(3, n)));
+            cases.add(of(new SwiGluGrad(), x(3, n), x(3, n), x(3, n)));
+            cases.add(of(new CrossEntropyGrad(1), x(3, n), ids(n, 3), positive(3), x(3)));
+            cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-8, 0.01, 3), x(3, n), x(3, n), positive(3, n), x(3, n)));
+            cases.add(of(new AttentionGrad(new Attention(0.3, true, false, false)), x(1, n, 2, 3), x(1, n, 2, 3), positive(1, 2, n),
+                    x(1, n, 2, 3),
+                    x(1, n, 1, 3), x(1, n, 1, 3)));
+            cases.add(of(new AttentionGrad(new Attention(0.3, false, true, false)), x(2, 2, 2, 5), x(2, 2, 2, 5), positive(2, 2, 2),
+                    x(2, 2, 2, 5),
+                    x(2, n, 2, 5), x(2, n, 2, 5), mask(2, n)));
+            for (Unary f : Unary.values()) {
+                boolean positive = f == Unary.LOG || f == Unary.SQRT || f == Unary.RSQRT || f == Unary.RECIP;
+                cases.add(of(new UnaryGrad(f), positive ? positive(3, n) : x(3, n), x(3, n)));
+            }
+        }
+        cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-8, 0, 1), x(40_001), x(40_001), positive(40_001), x(40_001)));
         return cases;
     }
 
@@ -254,6 +300,17 @@ public final class OpCases {
 
     private static Input constant(int... dims) {
         return new Constant(Shape.of(dims));
+    }
+
+    private static Input stored(int... dims) {
+        return new Stored(Shape.of(dims));
+    }
+
+    /// Int8 values.
+    private static Input quants(int... dims) {
+        int size = (int) Shape.of(dims).size();
+        return new Made("i8" + Shape.of(dims),
+                _ -> Tensor.of(IntStream.range(0, size).map(i -> i * 37 % 255 - 127).toArray(), dims).to(DType.I8));
     }
 
     /// 0 for the first key of each even row, else 1: left padding. The first query of those rows sees nothing.

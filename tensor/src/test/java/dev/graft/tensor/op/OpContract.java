@@ -57,6 +57,22 @@ public class OpContract {
         });
     }
 
+    /// Gradients are ops too, with kernels of their own.
+    @TestFactory
+    Stream<DynamicTest> backwardOpsAgreeWithTheirDefinition() {
+        return each(OpCases.backward(), (backend, c) -> {
+            List<double[]> want = reference(c, DType.F32);
+            try (var _ = Scope.open(backend)) {
+                List<Tensor> in = c.inputs(DType.F32);
+                List<Tensor> out = c.op().applyAll(in.toArray(Tensor[]::new));
+                compare("value", c, in, DType.F32, want, doubles(out));
+                compare("of transposed views", c, in, DType.F32, want,
+                        doubles(c.op().applyAll(in.stream().map(OpContract::turned).toArray(Tensor[]::new))));
+                out.forEach(OpContract::requireGuards);
+            }
+        });
+    }
+
     /// Each input as a transposed, and as a sliced, view. (Reshape alone, as a view, asks for contiguous ones.)
     @TestFactory
     Stream<DynamicTest> stridesDoNotMatter() {
@@ -75,13 +91,9 @@ public class OpContract {
     @TestFactory
     Stream<DynamicTest> nothingIsWrittenBehindAnOutput() {
         return each(OpCases.everything(), (backend, c) -> {
-            if (!Boolean.getBoolean("graft.poison")) fail("run with -Dgraft.poison=true");
+            if (c.op() instanceof ViewOp) return;
             try (var _ = Scope.open(backend)) {
-                for (Tensor t : c.op().applyAll(c.inputs(DType.F32).toArray(Tensor[]::new))) {
-                    if (c.op() instanceof ViewOp) continue;
-                    byte[] behind = t.view().storage().segment().asSlice(t.spec().bytes()).toArray(ValueLayout.JAVA_BYTE);
-                    for (byte b : behind) assertEquals((byte) 0xFF, b, "a guard byte behind " + t.spec());
-                }
+                c.op().applyAll(c.inputs(DType.F32).toArray(Tensor[]::new)).forEach(OpContract::requireGuards);
             }
         });
     }
@@ -133,6 +145,14 @@ public class OpContract {
         });
     }
 
+    /// The bytes from the end of a tensor to the end of its block are as the pool poisoned them.
+    private static void requireGuards(Tensor t) {
+        if (!Boolean.getBoolean("graft.poison")) fail("run with -Dgraft.poison=true");
+        for (byte b : t.view().storage().segment().asSlice(t.spec().bytes()).toArray(ValueLayout.JAVA_BYTE)) {
+            assertEquals((byte) 0xFF, b, "a guard byte behind " + t.spec());
+        }
+    }
+
     private static Stream<DynamicTest> each(List<Case> cases, Check check) {
         return Backends.all().stream().filter(b -> b != REFERENCE && b.isAvailable())
                 .flatMap(b -> cases.stream().map(c -> DynamicTest.dynamicTest(b.name() + " " + c, () -> check.run(b, c))));
@@ -147,7 +167,7 @@ public class OpContract {
 
     /// The inputs in F64, their values representable in a narrower type.
     private static List<Tensor> rounded(Case c, DType dtype) {
-        return c.inputs(dtype).stream().map(t -> t.dtype() == dtype ? t.to(DType.F64) : t).toList();
+        return c.inputs(dtype).stream().map(t -> t.dtype().isFloating() ? t.to(DType.F64) : t).toList();
     }
 
     /// The inputs that have gradients.
@@ -183,11 +203,15 @@ public class OpContract {
         return t.rank() < 2 ? t : t.permute(reverse).copy().permute(reverse);
     }
 
-    /// The same values, with others between the rows.
+    /// The same values, in the middle of a larger block.
     private static Tensor sliced(Tensor t) {
-        if (t.rank() == 0) return t;
-        Tensor more = Tensor.zeros(t.spec().with(t.shape().with(-1, 3)));
-        return Tensor.cat(-1, more, t, more).slice(-1, 3, 3 + t.dim(-1));
+        Tensor block = t;
+        for (int axis = 0; axis < t.rank(); axis++) {
+            Tensor more = Tensor.ones(block.spec().with(block.shape().with(axis, axis + 1)));
+            block = Tensor.cat(axis, more, block, more);
+        }
+        for (int axis = 0; axis < t.rank(); axis++) block = block.slice(axis, axis + 1, axis + 1 + t.dim(axis));
+        return block;
     }
 
     private static List<double[]> doubles(List<Tensor> tensors) {
