@@ -59,6 +59,11 @@ public interface Adapter {
         return Map.of();
     }
 
+    /// All fields under their names in JSON, as plain values.
+    default Map<String, Object> fields() {
+        return Fields.of((Record) this);
+    }
+
     /// This with one field changed, under its name in JSON: `lora.with("lora_dropout", 0.05)`. Throws when there is no such field or the value
     /// does not fit it.
     default Adapter with(String field, Object value) {

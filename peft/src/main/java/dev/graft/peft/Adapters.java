@@ -2,6 +2,7 @@ package dev.graft.peft;
 
 import dev.graft.peft.method.Bottleneck;
 import dev.graft.peft.method.Lora;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,6 +36,11 @@ public final class Adapters {
         Adapter adapter = named(name).defaults();
         for (Map.Entry<String, ?> field : fields.entrySet()) adapter = adapter.with(field.getKey(), field.getValue());
         return adapter;
+    }
+
+    /// The adapter that a folder of PEFT or LLM-Adapters describes, without its weights.
+    public static Adapter read(Path folder) {
+        return AdapterFolder.open(folder).adapter();
     }
 
     /// The adapter a file of this `peft_type` starts from: one of these, or the first of the methods of that type.

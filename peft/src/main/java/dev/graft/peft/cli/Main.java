@@ -17,7 +17,8 @@ import picocli.CommandLine.Spec;
         "", "graft COMMAND --help tells more. graft bench [...] runs the benchmarks."})
 public final class Main implements Runnable {
     /// The commands in the order in which help lists them.
-    private static final List<Class<?>> COMMANDS = List.of(Quickstart.class, Eval.class, Generate.class, Logits.class, Pretrain.class);
+    private static final List<Class<?>> COMMANDS = List.of(Quickstart.class, Tune.class, Eval.class, Generate.class, Merge.class,
+            Inspect.class, Methods.class, Pretrain.class, Logits.class);
 
     private static final Map<String, String> LOGGING = Map.of("defaultLogLevel", "warn", "log.ai.djl", "error", "showThreadName", "false",
             "showLogName", "false");
@@ -47,7 +48,7 @@ public final class Main implements Runnable {
 
     static CommandLine commandLine() {
         CommandLine line = new CommandLine(new Main());
-        COMMANDS.forEach(line::addSubcommand);
+        COMMANDS.forEach(command -> line.addSubcommand(new CommandLine(command)));
         return line.setUsageHelpAutoWidth(true)
                 .setCaseInsensitiveEnumValuesAllowed(true)
                 .setParameterExceptionHandler((e, _) -> misused(e))

@@ -27,6 +27,11 @@ public record CausalLoss(CausalLm model) implements Objective {
         return losses(model, batch.inputs(), batch.labels()).sum();
     }
 
+    @Override
+    public void begin(TrainConfig config) {
+        model.checkpointing(config.recompute());
+    }
+
     /// The loss of each predicted position, row by row, `[N]`.
     ///
     /// @param labels `[B][T]` beside the ids; every one after the first of its row that is not [Example#IGNORED] counts, at least one

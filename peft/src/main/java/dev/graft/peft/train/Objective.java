@@ -8,4 +8,8 @@ public interface Objective {
     /// The loss summed over the [counted][Batch#counted] positions of a batch, a scalar. Sums over parts of a batch add up to that of the whole, so
     /// accumulation over micro-batches is exact.
     Tensor sum(Batch batch);
+
+    /// Gets ready for a run with these settings.
+    default void begin(TrainConfig config) {
+    }
 }

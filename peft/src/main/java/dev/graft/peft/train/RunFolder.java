@@ -25,6 +25,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -36,7 +37,7 @@ import java.util.Set;
 /// <the product>                what training was for, at the end
 /// checkpoint-<step>/
 ///   <the product>              as of that step, usable by itself
-///   trainer.json               settings, fingerprint of the data, state of the run
+///   trainer.json               settings, what the run is about, fingerprint of the data, state of the run
 ///   trainer.safetensors        parameter.<name> and optimizer.<name>, bit for bit
 /// ```
 /// The parameters are there a second time because a product may be less than them: a prompt encoder saves the prompt it makes.
@@ -52,13 +53,15 @@ final class RunFolder {
     private final Saveable product;
     private final TrainConfig config;
     private final List<Parameter> parameters;
+    private final Map<String, Object> about;
     private String data;
 
-    RunFolder(Path folder, Saveable product, TrainConfig config, List<Parameter> parameters) {
+    RunFolder(Path folder, Saveable product, TrainConfig config, List<Parameter> parameters, Map<String, ?> about) {
         this.checkpoints = new Checkpoints(folder);
         this.product = product;
         this.config = config;
         this.parameters = parameters;
+        this.about = Json.parse(Json.format(about), "about").toMap();                    // as it comes back from the file
     }
 
     /// The last complete checkpoint, or null.
@@ -69,7 +72,7 @@ final class RunFolder {
     void requireFresh() {
         if (latest() != null) {
             throw new IllegalStateException(
-                    "%s holds a run that got to %s; resume it, or take another folder".formatted(checkpoints.folder(),
+                    "%s holds a run that got to %s; resume it (--resume), or take another folder".formatted(checkpoints.folder(),
                             latest().getFileName()));
         }
     }
@@ -86,12 +89,9 @@ final class RunFolder {
         Path last = latest();
         if (last == null) return;
         JsonObject json = Json.read(last.resolve(STATE));
-        Map<String, Object> before = TrainConfig.of(json.requireObject("config")).toMap();
         List<String> changed = new ArrayList<>();
-        config.toMap().forEach((name, now) -> {
-            if (!FREE.contains(name) && !Objects.equals(before.get(name), now))
-                changed.add("%s was %s and is %s".formatted(name, before.get(name), now));
-        });
+        compare(TrainConfig.of(json.requireObject("config")).toMap(), config.toMap(), changed);
+        compare(json.requireObject("about").toMap(), about, changed);
         if (!changed.isEmpty()) {
             throw new IllegalArgumentException("the run in %s cannot be resumed with other settings: %s; take these, or another folder"
                     .formatted(checkpoints.folder(), String.join(", ", changed)));
@@ -100,6 +100,16 @@ final class RunFolder {
             throw new IllegalArgumentException(
                     "the run in %s was begun on other data (or another tokenizer); resume it with the same, or take another folder"
                             .formatted(checkpoints.folder()));
+        }
+    }
+
+    private static void compare(Map<String, Object> before, Map<String, Object> now, List<String> changed) {
+        Set<String> names = new LinkedHashSet<>(now.keySet());
+        names.addAll(before.keySet());
+        for (String name : names) {
+            if (!FREE.contains(name) && !Objects.equals(before.get(name), now.get(name))) {
+                changed.add("%s was %s and is %s".formatted(name, before.get(name), now.get(name)));
+            }
         }
     }
 
@@ -118,6 +128,7 @@ final class RunFolder {
             }
             Map<String, Object> json = new LinkedHashMap<>();
             json.put("config", config.toMap());
+            json.put("about", about);
             json.put("data", data);
             json.put("state", state.toMap());
             Json.write(draft.resolve(STATE), json);

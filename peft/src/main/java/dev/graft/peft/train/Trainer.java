@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 
 /// Trains parameters on an objective.
 ///
@@ -33,6 +34,9 @@ public final class Trainer {
     /// @param parameters trainable, F32 or F64; nothing else changes
     public Trainer(TrainConfig config, Objective objective, List<Parameter> parameters) {
         if (parameters.isEmpty()) throw new IllegalArgumentException("there are no parameters to train");
+        if (parameters.stream().map(Parameter::name).distinct().count() < parameters.size()) {
+            throw new IllegalArgumentException("two of the parameters to train have one name: " + parameters.stream().map(Parameter::name).sorted().toList());
+        }
         this.config = config;
         this.objective = objective;
         this.parameters = List.copyOf(parameters);
@@ -40,7 +44,12 @@ public final class Trainer {
 
     /// Where checkpoints go, and the product in the end. Without this nothing is saved, and the weights stay those of the last step.
     public Trainer saving(Saveable product, Path folder) {
-        this.folder = new RunFolder(folder, product, config, parameters);
+        return saving(product, folder, Map.of());
+    }
+
+    /// @param about what else makes the run what it is, such as the adapter's settings, as plain values; only a run with the same can be resumed
+    public Trainer saving(Saveable product, Path folder, Map<String, ?> about) {
+        this.folder = new RunFolder(folder, product, config, parameters, about);
         return this;
     }
 
@@ -71,6 +80,7 @@ public final class Trainer {
     private TrainResult run(List<Example> train, List<Example> validation) {
         requirePredictions(train, "training");
         requirePredictions(validation, "validation");
+        objective.begin(config);
         try (Run run = new Run(train, validation)) {
             if (folder != null) folder.begin(train, validation);
             run.restore();

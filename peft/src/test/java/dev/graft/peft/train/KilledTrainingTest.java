@@ -25,7 +25,7 @@ class KilledTrainingTest {
         requireSameBits(1);
     }
 
-    @RepeatedTest(8)
+    @RepeatedTest(3)
     @Tag("full")
     void killedRunsGoOnToTheSameBitsWhereverTheyAreCut(RepetitionInfo repetition) throws IOException, InterruptedException {
         requireSameBits(1 + repetition.getCurrentRepetition());

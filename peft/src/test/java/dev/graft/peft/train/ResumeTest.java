@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -160,7 +161,7 @@ class ResumeTest {
         run(config(_ -> {
         }), folder, false, 5);
         assertThatThrownBy(() -> run(config(_ -> {
-        }), folder, false, -1)).hasMessage(folder + " holds a run that got to checkpoint-5; resume it, or take another folder");
+        }), folder, false, -1)).hasMessage(folder + " holds a run that got to checkpoint-5; resume it (--resume), or take another folder");
     }
 
     @Test
@@ -170,6 +171,17 @@ class ResumeTest {
         assertThatThrownBy(() -> run(config(c -> c.learningRate(0.1).seed(12)), folder, true, -1))
                 .hasMessageContaining("other settings: learning_rate was 0.05 and is 0.1, seed was 11 and is 12");
         assertThat(run(config(c -> c.saveEvery(1).keepCheckpoints(9)), folder, true, -1).end()).isEqualTo(End.FINISHED);
+    }
+
+    @Test
+    void otherThingsThatMakeTheRunAreNamed() {
+        try (ToyLm model = new ToyLm(DType.F32, 0)) {
+            TrainConfig config = config(c -> c.steps(1).warmupRatio(0));
+            new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 16, "targets", List.of("q"))).fit(TEXTS, List.of());
+            new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 16, "targets", List.of("q"))).resume(TEXTS, List.of());
+            Trainer other = new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 8, "targets", List.of("q")));
+            assertThatThrownBy(() -> other.resume(TEXTS, List.of())).hasMessageContaining("other settings: alpha was 16 and is 8;");
+        }
     }
 
     @Test

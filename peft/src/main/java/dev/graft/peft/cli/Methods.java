@@ -1,0 +1,43 @@
+package dev.graft.peft.cli;
+
+import dev.graft.models.io.Json;
+import dev.graft.peft.Adapters;
+import dev.graft.peft.Method;
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/// Lists the methods, or the options of one.
+@Command(name = "methods", mixinStandardHelpOptions = true, description = "Lists the ways of adapting a model, or the options of one.")
+final class Methods implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
+    @Parameters(arity = "0..1", paramLabel = "NAME", description = "Show this method's options and their defaults.")
+    private String name;
+
+    @Override
+    public Integer call() {
+        PrintWriter out = spec.commandLine().getOut();
+        if (name == null) {
+            out.printf("%-18s %-20s %-9s %-14s %s%n", "method", "family", "mergeable", "format", "paper");
+            for (Method m : Adapters.ALL) {
+                out.printf("%-18s %-20s %-9s %-14s %s%n", m.name(), m.family(), m.mergeable() ? "yes" : "no", m.isPeft() ? "PEFT" : "LLM-Adapters", m.paper());
+            }
+            out.printf("%ngraft methods NAME shows a method's options; graft tune --method NAME trains one.%n");
+            return 0;
+        }
+        Method method = MethodOptions.named(spec, name);
+        out.printf("%s: %s; %s%n%noptions of graft tune --method %s, and their defaults:%n", method.name(), method.family(), method.paper(), method.name());
+        method.defaults().fields().forEach((field, value) -> out.printf("  %-24s %s%n", MethodOptions.optionName(field), shown(value)));
+        return 0;
+    }
+
+    private static String shown(Object value) {
+        if (value == null) return "-";
+        return value instanceof String text ? text : Json.line(java.util.Map.of("", value)).replaceFirst("^\\{\"\":(.*)}$", "$1");
+    }
+}
