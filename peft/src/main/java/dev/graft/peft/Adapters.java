@@ -40,7 +40,7 @@ public final class Adapters {
 
     /// The adapter that a folder of PEFT or LLM-Adapters describes, without its weights.
     public static Adapter read(Path folder) {
-        return AdapterFolder.open(folder).adapter();
+        return AdapterFolder.open(folder, List.of()).adapter();
     }
 
     /// The adapter a file of this `peft_type` starts from: one of these, or the first of the methods of that type.
