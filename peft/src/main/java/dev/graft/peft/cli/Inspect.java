@@ -46,12 +46,14 @@ final class Inspect implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (method != null && adapter != null) throw new ParameterException(spec.commandLine(), "--method plans an adapter and --adapter reads one; give one of them");
+        if (method != null && adapter != null)
+            throw new ParameterException(spec.commandLine(), "--method plans an adapter and --adapter reads one; give one of them");
         Adapter chosen = method != null ? MethodOptions.read(spec, method) : adapter != null ? Adapters.read(adapter) : null;
         PrintWriter out = spec.commandLine().getOut();
         try (CausalLm model = ModelLoader.empty(Json.read(folder.resolve("config.json")))) {
             var c = model.config();
-            out.printf(Locale.ROOT, "%s: %d layers, width %d, %d heads (%d for keys and values) of %d, vocabulary %d, %d positions%s%n", c.modelType(), c.layers(), c.hidden(),
+            out.printf(Locale.ROOT, "%s: %d layers, width %d, %d heads (%d for keys and values) of %d, vocabulary %d, %d positions%s%n",
+                    c.modelType(), c.layers(), c.hidden(),
                     c.heads(), c.keyValueHeads(), c.headDim(), c.vocab(), c.maxPositions(), c.tied() ? ", tied head" : "");
             long total = model.parameterCount();
             out.printf(Locale.ROOT, "%,d parameters; %s as f32, %s as bf16%n%n", total, bytes(4 * total), bytes(2 * total));
@@ -80,10 +82,12 @@ final class Inspect implements Callable<Integer> {
             if (numbered) blocks.add(Integer.valueOf(number.group(1)));
         }
         int width = kinds.keySet().stream().mapToInt(k -> k.name.length()).max().orElse(0);
-        kinds.forEach((kind, blocks) -> out.printf("  %-" + width + "s  %-16s %s%n", kind.name, kind.shape, blocks.size() < 2 ? "" : "x " + blocks.size()));
+        kinds.forEach((kind, blocks) -> out.printf("  %-" + width + "s  %-16s %s%n", kind.name, kind.shape,
+                blocks.size() < 2 ? "" : "x " + blocks.size()));
     }
 
     private static String bytes(long bytes) {
-        return bytes < 1L << 30 ? String.format(Locale.ROOT, "%.1f MiB", bytes / 1048576.0) : String.format(Locale.ROOT, "%.2f GiB", bytes / 1073741824.0);
+        return bytes < 1L << 30 ? String.format(Locale.ROOT, "%.1f MiB", bytes / 1048576.0)
+                : String.format(Locale.ROOT, "%.2f GiB", bytes / 1073741824.0);
     }
 }

@@ -36,7 +36,8 @@ final class Merge implements Callable<Integer> {
         if (Files.exists(output.resolve("config.json"))) {
             throw new ParameterException(spec.commandLine(), "--output " + output + " holds a model already; name another folder");
         }
-        if (dtype != null && !dtype.isFloating()) throw new ParameterException(spec.commandLine(), "--dtype must be F32, BF16 or F16, got " + dtype.name());
+        if (dtype != null && !dtype.isFloating())
+            throw new ParameterException(spec.commandLine(), "--dtype must be F32, BF16 or F16, got " + dtype.name());
         try (ModelOptions.Loaded loaded = options.load()) {
             // Quantised weights are written unquantised, so that is how they are merged.
             MergeReport report = loaded.peft().merge(dev.graft.peft.Merge.DEQUANTISE);

@@ -19,14 +19,16 @@ import picocli.CommandLine.ParameterException;
 /// The fields of all methods as options, `lora_alpha` as `--lora-alpha`. They are too many for one help text: `graft methods NAME` lists those of one.
 final class MethodOptions implements IModelTransformer {
     /// Fields that are lists of names or numbers, also when none is given.
-    private static final Set<String> LISTS = Set.of("target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern");
+    private static final Set<String> LISTS = Set.of("target_modules", "exclude_modules", "modules_to_save", "layers_to_transform",
+            "layers_pattern");
 
     @Override
     public CommandSpec transform(CommandSpec command) {
         for (String field : fields()) {
             String name = optionName(field);
             if (!command.optionsMap().containsKey(name)) {
-                command.addOption(OptionSpec.builder(name).type(String.class).paramLabel("VALUE").arity("0..1").fallbackValue("true").hidden(true).build());
+                command.addOption(OptionSpec.builder(name).type(String.class).paramLabel("VALUE").arity("0..1").fallbackValue("true")
+                        .hidden(true).build());
             }
         }
         return command;
@@ -50,13 +52,15 @@ final class MethodOptions implements IModelTransformer {
             OptionSpec option = command.commandLine().getParseResult().matchedOption(optionName(field));
             if (option == null || !option.hidden()) continue;
             if (!adapter.fields().containsKey(field)) {
-                throw new ParameterException(command.commandLine(), "%s is no option of method '%s', which has %s".formatted(optionName(field), method,
-                        adapter.fields().keySet().stream().map(MethodOptions::optionName).toList()));
+                throw new ParameterException(command.commandLine(),
+                        "%s is no option of method '%s', which has %s".formatted(optionName(field), method,
+                                adapter.fields().keySet().stream().map(MethodOptions::optionName).toList()));
             }
             try {
                 adapter = adapter.with(field, value(field, option.getValue()));
             } catch (AdapterException | CheckpointException e) {
-                throw new ParameterException(command.commandLine(), "%s %s: %s".formatted(optionName(field), option.<String>getValue(), e.getMessage()), e);
+                throw new ParameterException(command.commandLine(),
+                        "%s %s: %s".formatted(optionName(field), option.<String>getValue(), e.getMessage()), e);
             }
         }
         return adapter;

@@ -25,13 +25,15 @@ final class Methods implements Callable<Integer> {
         if (name == null) {
             out.printf("%-18s %-20s %-9s %-14s %s%n", "method", "family", "mergeable", "format", "paper");
             for (Method m : Adapters.ALL) {
-                out.printf("%-18s %-20s %-9s %-14s %s%n", m.name(), m.family(), m.mergeable() ? "yes" : "no", m.isPeft() ? "PEFT" : "LLM-Adapters", m.paper());
+                out.printf("%-18s %-20s %-9s %-14s %s%n", m.name(), m.family(), m.mergeable() ? "yes" : "no",
+                        m.isPeft() ? "PEFT" : "LLM-Adapters", m.paper());
             }
             out.printf("%ngraft methods NAME shows a method's options; graft tune --method NAME trains one.%n");
             return 0;
         }
         Method method = MethodOptions.named(spec, name);
-        out.printf("%s: %s; %s%n%noptions of graft tune --method %s, and their defaults:%n", method.name(), method.family(), method.paper(), method.name());
+        out.printf("%s: %s; %s%n%noptions of graft tune --method %s, and their defaults:%n", method.name(), method.family(), method.paper(),
+                method.name());
         method.defaults().fields().forEach((field, value) -> out.printf("  %-24s %s%n", MethodOptions.optionName(field), shown(value)));
         return 0;
     }

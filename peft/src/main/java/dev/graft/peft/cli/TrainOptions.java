@@ -63,7 +63,8 @@ final class TrainOptions implements IModelTransformer {
         if (value instanceof Boolean on) { // a flag turns it from its default
             return OptionSpec.builder(optionName(name)).type(boolean.class).description(description + ".").initialValue(on).build();
         }
-        return OptionSpec.builder(optionName(name)).type(value.getClass()).paramLabel(value instanceof String ? "NAME" : value instanceof Double ? "X" : "N")
+        return OptionSpec.builder(optionName(name)).type(value.getClass())
+                .paramLabel(value instanceof String ? "NAME" : value instanceof Double ? "X" : "N")
                 .description("%s (default: %s).".formatted(description, value)).build();
     }
 
@@ -78,7 +79,8 @@ final class TrainOptions implements IModelTransformer {
         for (String name : base.toMap().keySet()) {
             OptionSpec option = command.commandLine().getParseResult().matchedOption(optionName(name));
             if (option == null) continue;
-            given.put(name, option.getValue() instanceof Boolean ? Boolean.valueOf(!optionName(name).startsWith("--no-")) : option.getValue());
+            given.put(name,
+                    option.getValue() instanceof Boolean ? Boolean.valueOf(!optionName(name).startsWith("--no-")) : option.getValue());
         }
         Map<String, Object> settings = base.toMap();
         if (given.containsKey("warmup_steps") && !given.containsKey("warmup_ratio")) settings.put("warmup_ratio", 0.0);

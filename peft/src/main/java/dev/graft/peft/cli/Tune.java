@@ -1,8 +1,8 @@
 package dev.graft.peft.cli;
 
 import dev.graft.models.CausalLm;
-import dev.graft.models.ModelLoader;
 import dev.graft.models.LoadOptions;
+import dev.graft.models.ModelLoader;
 import dev.graft.models.io.Json;
 import dev.graft.models.text.Tokenizer;
 import dev.graft.peft.Adapter;
@@ -114,7 +114,8 @@ final class Tune implements Callable<Integer> {
             throw new ParameterException(spec.commandLine(), "give --method for a new adapter, or --adapter to train one further");
         }
         if (validationSize > 0 && validationData != null) {
-            throw new ParameterException(spec.commandLine(), "--validation-size takes records from --data and --validation-data brings others; give one of them");
+            throw new ParameterException(spec.commandLine(),
+                    "--validation-size takes records from --data and --validation-data brings others; give one of them");
         }
         Adapter adapter = method == null ? Adapters.read(options.adapter) : MethodOptions.read(spec, method);
         PrintWriter out = spec.commandLine().getOut();
@@ -124,11 +125,14 @@ final class Tune implements Callable<Integer> {
             Data examples = data(tokenizer, model, config, out);
             out.println(peft.counts());
             out.flush();
-            Trainer trainer = new Trainer(config, new CausalLoss(model), peft.parameters()).saving(f -> peft.save(f, options.model.toString()), output, about(adapter))
+            Trainer trainer = new Trainer(config, new CausalLoss(model), peft.parameters())
+                    .saving(f -> peft.save(f, options.model.toString()), output, about(adapter))
                     .listener(new MetricsLog(output.resolve("metrics.jsonl"))).listener(new TensorBoard(output.resolve("tensorboard")))
-                    .listener(new LossCurve(output.resolve("metrics.jsonl"), output.resolve("loss.png"))).listener(ProgressDisplay.on(System.err));
+                    .listener(new LossCurve(output.resolve("metrics.jsonl"), output.resolve("loss.png")))
+                    .listener(ProgressDisplay.on(System.err));
             try (var _ = StopSignal.of(trainer); var _ = Scope.open()) {
-                TrainResult result = resume ? trainer.resume(examples.train, examples.validation) : trainer.fit(examples.train, examples.validation);
+                TrainResult result = resume ? trainer.resume(examples.train, examples.validation)
+                        : trainer.fit(examples.train, examples.validation);
                 report(result, peft, examples, config, out);
             }
             return 0;
@@ -150,7 +154,8 @@ final class Tune implements Callable<Integer> {
         int left = all.train.size() + all.validation.size() - usable.train.size() - usable.validation.size();
         out.printf(Locale.ROOT, "%,d records to train on, %,d to validate on%s%n", usable.train.size(), usable.validation.size(),
                 left == 0 ? "" : "; %,d left out, since --cutoff-len %d cuts off all of their response".formatted(left, cutoffLen));
-        if (usable.train.isEmpty()) throw new ParameterException(spec.commandLine(), "--cutoff-len %d leaves nothing to learn; raise it".formatted(cutoffLen));
+        if (usable.train.isEmpty())
+            throw new ParameterException(spec.commandLine(), "--cutoff-len %d leaves nothing to learn; raise it".formatted(cutoffLen));
         requireVocabulary(usable, model);
         return usable;
     }
@@ -168,10 +173,12 @@ final class Tune implements Callable<Integer> {
     }
 
     private void requireVocabulary(Data data, CausalLm model) {
-        int largest = Stream.concat(data.train.stream(), data.validation.stream()).flatMapToInt(e -> java.util.Arrays.stream(e.ids())).max().getAsInt();
+        int largest = Stream.concat(data.train.stream(), data.validation.stream()).flatMapToInt(e -> java.util.Arrays.stream(e.ids())).max()
+                .getAsInt();
         if (largest >= model.config().vocab()) {
-            throw new IllegalArgumentException("%s: the tokenizer gives the id %d, the model's vocabulary has %d; they do not belong together"
-                    .formatted(options.model, largest, model.config().vocab()));
+            throw new IllegalArgumentException(
+                    "%s: the tokenizer gives the id %d, the model's vocabulary has %d; they do not belong together"
+                            .formatted(options.model, largest, model.config().vocab()));
         }
     }
 
@@ -202,7 +209,8 @@ final class Tune implements Callable<Integer> {
         json.put("data", data.toString());
         json.put("settings", config.toMap());
         Json.write(output.resolve("training.json"), json);
-        String best = result.best() == null ? "" : String.format(Locale.ROOT, "; best validation loss %.4f after step %d", result.best().loss(), result.best().step());
+        String best = result.best() == null ? ""
+                : String.format(Locale.ROOT, "; best validation loss %.4f after step %d", result.best().loss(), result.best().step());
         out.println(switch (result.end()) {
             case FINISHED -> "finished after step " + result.step() + best;
             case EARLY -> "stopped after step " + result.step() + ", as the validation loss no longer fell" + best;

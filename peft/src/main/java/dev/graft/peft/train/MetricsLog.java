@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /// Writes one JSON object per line, for every step and every validation, as they happen.
 ///
@@ -51,7 +52,7 @@ public final class MetricsLog implements TrainListener {
     @Override
     public void onStart(long step, long steps) {
         List<String> kept = step == 0 || !Files.exists(file) ? List.of() : lines(file).stream().filter(line -> upTo(step, line)).toList();
-        byte[] text = kept.stream().map(line -> line + "\n").reduce("", String::concat).getBytes(StandardCharsets.UTF_8);
+        byte[] text = kept.stream().map(line -> line + "\n").collect(Collectors.joining()).getBytes(StandardCharsets.UTF_8);
         AtomicFile.write(file, channel -> {
             ByteBuffer bytes = ByteBuffer.wrap(text);
             while (bytes.hasRemaining()) channel.write(bytes);

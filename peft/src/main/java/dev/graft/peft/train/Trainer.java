@@ -35,7 +35,8 @@ public final class Trainer {
     public Trainer(TrainConfig config, Objective objective, List<Parameter> parameters) {
         if (parameters.isEmpty()) throw new IllegalArgumentException("there are no parameters to train");
         if (parameters.stream().map(Parameter::name).distinct().count() < parameters.size()) {
-            throw new IllegalArgumentException("two of the parameters to train have one name: " + parameters.stream().map(Parameter::name).sorted().toList());
+            throw new IllegalArgumentException(
+                    "two of the parameters to train have one name: " + parameters.stream().map(Parameter::name).sorted().toList());
         }
         this.config = config;
         this.objective = objective;

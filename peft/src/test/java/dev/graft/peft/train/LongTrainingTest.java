@@ -3,6 +3,7 @@ package dev.graft.peft.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.graft.peft.train.ChildTraining.Kind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,18 +19,19 @@ class LongTrainingTest {
 
     @Test
     void memoryIsFlatOverAThousandSteps() throws IOException, InterruptedException {
-        requireFlat(1_000);
+        requireFlat(Kind.LONG);
     }
 
     @Test
     @Tag("full")
     void memoryIsFlatOverTenThousandSteps() throws IOException, InterruptedException {
-        requireFlat(10_000);
+        requireFlat(Kind.LONGEST);
     }
 
-    private void requireFlat(int steps) throws IOException, InterruptedException {
-        assumeTrue(Files.isReadable(Path.of("/proc/self/status")), "resident memory is read from /proc/self/status, which this system has not");
-        List<long[]> marks = ChildTraining.run(folder, steps, steps / 20, List.of(), _ -> false).stream().filter(l -> l.startsWith("memory "))
+    private void requireFlat(Kind kind) throws IOException, InterruptedException {
+        assumeTrue(Files.isReadable(Path.of("/proc/self/status")),
+                "resident memory is read from /proc/self/status, which this system has not");
+        List<long[]> marks = ChildTraining.run(folder, kind).stream().filter(l -> l.startsWith("memory "))
                 .map(l -> List.of(l.split(" ")).stream().skip(1).mapToLong(Long::parseLong).toArray()).toList();
         assertThat(marks).hasSize(20);
         long[] warm = marks.get(9);

@@ -177,9 +177,12 @@ class ResumeTest {
     void otherThingsThatMakeTheRunAreNamed() {
         try (ToyLm model = new ToyLm(DType.F32, 0)) {
             TrainConfig config = config(c -> c.steps(1).warmupRatio(0));
-            new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 16, "targets", List.of("q"))).fit(TEXTS, List.of());
-            new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 16, "targets", List.of("q"))).resume(TEXTS, List.of());
-            Trainer other = new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 8, "targets", List.of("q")));
+            new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 16, "targets", List.of("q")))
+                    .fit(TEXTS, List.of());
+            new Trainer(config, model.loss(), model.weights()).saving(model, folder, Map.of("alpha", 16, "targets", List.of("q")))
+                    .resume(TEXTS, List.of());
+            Trainer other = new Trainer(config, model.loss(), model.weights()).saving(model, folder,
+                    Map.of("alpha", 8, "targets", List.of("q")));
             assertThatThrownBy(() -> other.resume(TEXTS, List.of())).hasMessageContaining("other settings: alpha was 16 and is 8;");
         }
     }

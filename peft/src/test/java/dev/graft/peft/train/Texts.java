@@ -11,9 +11,13 @@ final class Texts {
 
     /// Texts of 2 to 13 tokens; of every third the first tokens are a prompt.
     static List<Example> of(int count, long seed) {
+        return of(count, seed, 13);
+    }
+
+    static List<Example> of(int count, long seed, int longest) {
         return IntStream.range(0, count).mapToObj(i -> {
             long key = Random.bits(seed, i);
-            int length = 2 + (int) Math.floorMod(Random.bits(key, -1), 12L);
+            int length = 2 + (int) Math.floorMod(Random.bits(key, -1), longest - 1L);
             int stride = 1 + (int) Math.floorMod(Random.bits(key, -2), 3L);
             int[] ids = new int[length];
             for (int t = 0; t < length; t++) {

@@ -20,11 +20,15 @@ import java.util.stream.DoubleStream;
 final class ToyLm implements Saveable, AutoCloseable {
     static final int VOCABULARY = 11;
 
-    private final Llama model = new Llama(
-            new LlamaConfig(VOCABULARY, 8, 12, 1, 2, 1, 4, 1e-6, 10000, new RopeScaling.None(), 64, false, false, false, 0.3,
-                    OptionalInt.empty(), List.of(), OptionalInt.empty()));
+    private final Llama model;
 
     ToyLm(DType dtype, double dropout) {
+        this(dtype, dropout, 8);
+    }
+
+    ToyLm(DType dtype, double dropout, int width) {
+        model = new Llama(new LlamaConfig(VOCABULARY, width, 3 * width / 2, 1, 2, 1, width / 2, 1e-6, 10000, new RopeScaling.None(), 256,
+                false, false, false, 0.3, OptionalInt.empty(), List.of(), OptionalInt.empty()));
         model.initialise(7);
         try (var _ = Scope.untracked()) {
             for (Parameter p : weights()) {

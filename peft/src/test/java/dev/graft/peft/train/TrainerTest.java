@@ -174,6 +174,17 @@ class TrainerTest {
     }
 
     @Test
+    void recomputingActivationsChangesNothing() {
+        ToyLm held = toy(DType.F32);
+        ToyLm recomputed = toy(DType.F32);
+        train(held, config(_ -> {
+        }), TEXTS);
+        train(recomputed, config(c -> c.recompute(true)), TEXTS);
+        assertThat(recomputed.lm().checkpointing()).isTrue();
+        assertThat(recomputed.values()).containsExactly(held.values(), within(1e-7));
+    }
+
+    @Test
     void trainingStopsAtALossThatIsNoNumber() {
         ToyLm model = toy(DType.F32);
         double[][] lastGood = new double[1][];
