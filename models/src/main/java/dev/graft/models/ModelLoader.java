@@ -18,6 +18,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.backend.HostMemory;
 import dev.graft.tensor.backend.Storage;
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -146,7 +147,7 @@ public final class ModelLoader {
     private static Tensor tensor(Entry entry, DType dtype) {
         Spec spec = new Spec(entry.shape(), dtype);
         boolean asStored = entry.type().dtype().orElseThrow() == dtype
-                && java.nio.ByteOrder.nativeOrder() == java.nio.ByteOrder.LITTLE_ENDIAN;
+                && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN;
         if (asStored && entry.bytes().address() % dtype.bytes() == 0) return Tensor.wrap(entry.bytes(), spec);
         Storage staging = HostMemory.shared().allocate(spec.bytes());
         try {

@@ -39,6 +39,9 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         List<Integer> eos, OptionalInt pad) implements ModelConfig {
     public static final String MODEL_TYPE = "llama";
 
+    /// Ten times any model there is; beyond it lies only a broken file.
+    private static final int MAX_WIDTH = 1 << 20;
+
     /// Keys by which relatives of LLaMA ask for arithmetic that is not here. Any value but null, false, 0 and empty is refused.
     private static final Set<String> OTHER_ARITHMETIC = Set.of("attn_logit_softcapping", "final_logit_softcapping", "clip_qkv", "qk_norm",
             "use_qk_norm",
@@ -65,6 +68,10 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         }
         int headDim = size(json, "head_dim", hidden / heads);
         if (headDim % 2 != 0) throw json.problem("head_dim", "must be even to be rotated, got " + headDim);
+        if ((long) heads * headDim > MAX_WIDTH) {
+            throw json.problem("head_dim",
+                    "makes a width of " + (long) heads * headDim + " with " + heads + " heads; the most is " + MAX_WIDTH);
+        }
         Optional<JsonObject> newer = json.optObject("rope_parameters");
         Optional<JsonObject> scaling = newer.isPresent() ? newer : json.optObject("rope_scaling");
         double theta = newer.filter(o -> o.has("rope_theta")).map(o -> o.requireDouble("rope_theta"))

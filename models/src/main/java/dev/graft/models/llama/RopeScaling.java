@@ -4,6 +4,7 @@ import dev.graft.models.io.CheckpointException;
 import dev.graft.models.io.JsonObject;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 
 /// How rotary frequencies are changed to reach beyond the length a model was trained on; `rope_type` in config.json.
 public sealed interface RopeScaling {
@@ -100,7 +101,7 @@ public sealed interface RopeScaling {
     /// These keys and the frequency base together.
     default Map<String, Object> toJson(double theta) {
         Map<String, Object> json = new LinkedHashMap<>(Map.of("rope_theta", theta));
-        json.putAll(new java.util.TreeMap<>(toJson()));
+        json.putAll(new TreeMap<>(toJson()));
         return json;
     }
 }

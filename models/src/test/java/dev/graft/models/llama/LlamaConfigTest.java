@@ -91,6 +91,7 @@ class LlamaConfigTest {
             "{'num_attention_heads': 32, 'num_key_value_heads': 5}              | \"num_key_value_heads\" must divide num_attention_heads",
             "{'num_attention_heads': 30}                                        | \"hidden_size\" must be a multiple of num_attention_heads",
             "{'head_dim': 7}                                                    | \"head_dim\" must be even",
+            "{'head_dim': 2000000000}                                           | \"head_dim\" makes a width of 64000000000 with 32 heads",
             "{'vocab_size': 0}                                                  | \"vocab_size\" must be at least 1, got 0",
             "{'num_hidden_layers': -1}                                          | \"num_hidden_layers\" must be at least 1",
             "{'hidden_size': '4096'}                                            | hidden_size",
