@@ -49,7 +49,7 @@ final class Parrot implements StepModel {
         int open = text.indexOf('[');
         String said = open < 0 ? "none" : text.substring(open + 1, text.indexOf(']'));
         String answer = said + "\n### Response:9 A";
-        String soFar = text.substring(text.indexOf("### Response:\n") + "### Response:\n".length());
+        String soFar = text.substring(text.indexOf("### Response:\n") + "### Response:\n".length()).stripLeading();
         float[] scores = new float[LETTERS.vocabSize()];
         boolean going = soFar.length() < answer.length() && answer.startsWith(soFar);
         scores[going ? LETTERS.encode(answer, false)[soFar.length()] : Letters.END] = 20;
