@@ -30,6 +30,9 @@ class AdapterGoldenTest {
             "scaled-parallel",
             "scaled-parallel-learned");
     private static final int IGNORED = -100;
+    /// Ten steps at scale 4 and rate 1e-2 amplify rounding: moving the adapter's first weights by half a unit in the last place (6e-8) moves these
+    /// logits by 4.5e-3 on the reference backend, and those of every other case by at most 2e-5.
+    private static final double STIFF = 1e-2;
 
     private record Case(String base, String folder) {
         @Override
@@ -101,7 +104,8 @@ class AdapterGoldenTest {
             }
             float[] expected = golden.floats("train.losses");
             for (int i = 0; i < 10; i++) assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
-            GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"), 2e-3);
+            GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"),
+                    c.folder.endsWith("/scaled-parallel") ? STIFF : 1e-4);
         }));
     }
 
