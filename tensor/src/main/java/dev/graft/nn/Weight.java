@@ -8,6 +8,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.op.Q8MatMul;
 import java.lang.foreign.MemorySegment;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /// How a parameter's values are stored. Whatever the form, the arithmetic is F32 (or F64).
@@ -72,18 +73,18 @@ public sealed interface Weight {
             int blocks = (k + Q8MatMul.BLOCK - 1) / Q8MatMul.BLOCK;
             Tensor q = Tensor.zeros(new Spec(w.shape(), DType.I8));
             Tensor scale = Tensor.zeros(DType.F32, n, blocks);
-            int step = Math.max(1, CHUNK / k);
+            int step = Math.max(1, CHUNK / Math.max(1, k));
             for (int row = 0; row < n; row += step) {
                 int end = Math.min(n, row + step);
                 try (var _ = Scope.untracked()) {
                     float[] values = w.slice(0, row, end).toFloats();
                     byte[] quants = new byte[values.length];
                     float[] scales = new float[(end - row) * blocks];
-                    for (int b = 0; b < scales.length; b++) {
+                    IntStream.range(0, scales.length).parallel().forEach(b -> {
                         int from = b / blocks * k + b % blocks * Q8MatMul.BLOCK;
                         int to = Math.min(from + Q8MatMul.BLOCK, (b / blocks + 1) * k);
                         scales[b] = quantize(values, quants, from, to);
-                    }
+                    });
                     q.slice(0, row, end).assign(Tensor.of(MemorySegment.ofArray(quants), new Spec(Shape.of(end - row, k), DType.I8)));
                     scale.slice(0, row, end).assign(Tensor.of(scales, end - row, blocks));
                 }

@@ -66,12 +66,12 @@ public final class Call implements Node {
 
     private Tensor restore(Saved saved, String what, int position) {
         if (saved == null)
-            throw new TensorException("[%s] the gradient reads %s %d, which keep() does not hold".formatted(op.name(), what, position));
+            throw new TensorException("[%s] the gradient reads %s %d, which keep() does not hold".formatted(op.label(), what, position));
         if (saved.version != saved.view.storage().version()) {
             throw new TensorException(
-                    "[%s] %s %d was overwritten in place before the backward pass read it".formatted(op.name(), what, position));
+                    "[%s] %s %d was overwritten in place before the backward pass read it".formatted(op.label(), what, position));
         }
-        return Tensor.alias(saved.view, backend, op.name());
+        return Tensor.alias(saved.view, backend, op.label());
     }
 
     Op op() {

@@ -18,12 +18,12 @@ public final class Engine {
 
     /// All outputs of an op, the result first.
     public static List<Tensor> apply(Op op, List<Tensor> in) {
-        Scope scope = Scope.current(op.name());
-        for (Tensor t : in) t.requireOpen(op.name());
+        Scope scope = Scope.current(op.label());
+        for (Tensor t : in) t.requireOpen(op.label());
         Backend backend = backend(op, in, scope);
         List<Spec> specs = infer(op, in);
         List<Tensor> out = switch (op) {
-            case ViewOp v -> List.of(Tensor.alias(v.view(in.getFirst().view()), backend, op.name()));
+            case ViewOp v -> List.of(Tensor.alias(v.view(in.getFirst().view()), backend, op.label()));
             case Primitive p -> List.of(run(p, in, specs.getFirst(), backend));
             case Composite c -> run(c, in, specs, backend);
         };
@@ -58,7 +58,7 @@ public final class Engine {
     }
 
     private static Tensor run(Primitive op, List<Tensor> in, Spec spec, Backend backend) {
-        Tensor out = Tensor.allocate(spec, backend, op.name());
+        Tensor out = Tensor.allocate(spec, backend, op.label());
         backend.run(op, in.stream().map(Tensor::view).toList(), out.view());
         return out;
     }
@@ -66,7 +66,7 @@ public final class Engine {
     private static List<Tensor> run(Composite op, List<Tensor> in, List<Spec> specs, Backend backend) {
         KernelTable.Entry<Composite> entry = backend.kernel(op, specs(in));
         if (entry == null) return define(op, in);
-        List<Tensor> out = specs.stream().map(s -> Tensor.allocate(s, backend, op.name())).toList();
+        List<Tensor> out = specs.stream().map(s -> Tensor.allocate(s, backend, op.label())).toList();
         try (var _ = Scope.untracked()) {
             List<View> views = new ArrayList<>();
             for (Tensor t : in) views.add((entry.layout() == Layout.STRIDED ? t : t.contiguous()).view());
@@ -77,7 +77,7 @@ public final class Engine {
 
     /// By the definition, whose own calls are not recorded.
     private static List<Tensor> define(Composite op, List<Tensor> in) {
-        Scope outer = Scope.current(op.name());
+        Scope outer = Scope.current(op.label());
         try (Scope inner = Scope.untracked()) {
             List<Tensor> plain = in.stream().map(Tensor::detach).toList();
             List<Tensor> out = new ArrayList<>();
@@ -106,11 +106,11 @@ public final class Engine {
     }
 
     private static void requireWritable(Op op, Tensor out) {
-        out.requireOpen(op.name());
+        out.requireOpen(op.label());
         if (out.view().storage().isReadOnly())
-            throw new TensorException("[" + op.name() + "] writes into " + out.spec() + " of a read-only file; copy() it first");
+            throw new TensorException("[" + op.label() + "] writes into " + out.spec() + " of a read-only file; copy() it first");
         if (out.node() instanceof Call)
-            throw new TensorException("[" + op.name() + "] writes in place into a tensor whose history is recorded");
+            throw new TensorException("[" + op.label() + "] writes in place into a tensor whose history is recorded");
     }
 
     private static List<Spec> specs(List<Tensor> in) {
@@ -120,6 +120,6 @@ public final class Engine {
     private static String message(Op op, String what, List<Tensor> in) {
         StringBuilder inputs = new StringBuilder();
         for (Tensor t : in) inputs.append(inputs.isEmpty() ? "" : ", ").append(t.spec());
-        return "[%s] %s (inputs: %s)".formatted(op.name(), what, inputs);
+        return "[%s] %s (inputs: %s)".formatted(op.label(), what, inputs);
     }
 }

@@ -21,7 +21,7 @@ public final class GradCheck {
     /// Checks an op with respect to all its floating inputs; throws [AssertionError] with op, input, element, got and expected. Returns the largest
     /// error seen, relative to `max(1, |gradient|)`.
     public static double check(Op op, Tensor... inputs) {
-        return check(op.name(), in -> op.apply(in.toArray(Tensor[]::new)), inputs);
+        return check(op.label(), in -> op.apply(in.toArray(Tensor[]::new)), inputs);
     }
 
     /// The same for any function of tensors.

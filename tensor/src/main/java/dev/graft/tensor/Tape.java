@@ -188,7 +188,7 @@ public final class Tape extends Scope {
             case Call call when call.tape().isClosed() || call.tape().used -> null;
             case Call call -> throw new TensorException(
                     "a result of [%s] is recorded on an outer tape, where its gradient would be lost; detach() it"
-                            .formatted(call.op().name()));
+                            .formatted(call.op().label()));
         };
     }
 
@@ -225,7 +225,7 @@ public final class Tape extends Scope {
             Tensor g = gradient.get();
             Spec wanted = call.inSpec(input);
             if (!g.shape().equals(wanted.shape()) || g.dtype() != wanted.dtype().computed()) {
-                throw new TensorException("[%s] the gradient of input %d must be %s, got %s".formatted(call.op().name(), input,
+                throw new TensorException("[%s] the gradient of input %d must be %s, got %s".formatted(call.op().label(), input,
                         wanted.with(wanted.dtype().computed()), g.spec()));
             }
             Node source = call.source(input);
@@ -244,7 +244,7 @@ public final class Tape extends Scope {
             for (int i : inputs) {
                 if (call.wants(i)) {
                     throw new TensorException("[%s] input %d, %s, must be a constant: its gradient is not computed; detach() it"
-                            .formatted(call.op().name(), i, call.inSpec(i)));
+                            .formatted(call.op().label(), i, call.inSpec(i)));
                 }
             }
         }
@@ -260,7 +260,7 @@ public final class Tape extends Scope {
             for (int i = 0; i < call.inputs(); i++) {
                 if (call.wants(i) && (answered >> i & 1) == 0) {
                     throw new TensorException("[%s] vjp gave no gradient for input %d; answer with of(%d, …), or none(%d) if it has none"
-                            .formatted(call.op().name(), i, i, i));
+                            .formatted(call.op().label(), i, i, i));
                 }
             }
         }

@@ -16,9 +16,9 @@ import java.util.List;
 /// - [Composite]: everything else, defined by other ops. Anyone may add one.
 public sealed interface Op permits Primitive, ViewOp, Composite {
 
-    /// Name in messages: `RmsNorm` is `rms_norm`.
-    default String name() {
-        return OpName.OF.get(getClass());
+    /// What messages call it: `RmsNorm` is `rms_norm`, `Unary.EXP` is `exp`.
+    default String label() {
+        return this instanceof Enum<?> ? toString() : OpName.OF.get(getClass());
     }
 
     /// What comes out for what goes in: the result first, then what only the gradient reads (row statistics, say). Throws

@@ -20,7 +20,7 @@ class GradientTest {
             try (var _ = Scope.open(Backends.named("reference"))) {
                 List<Tensor> in = c.inputs(DType.F64);
                 int[] varied = IntStream.range(0, in.size()).filter(i -> in.get(i).dtype().isFloating() && !c.isConstant(i)).toArray();
-                GradCheck.check(c.op().name(), x -> {
+                GradCheck.check(c.op().label(), x -> {
                     List<Tensor> all = new ArrayList<>(in);
                     for (int i = 0; i < varied.length; i++) all.set(varied[i], x.get(i));
                     return c.op().apply(all.toArray(Tensor[]::new));
