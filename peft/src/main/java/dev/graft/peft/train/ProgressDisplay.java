@@ -46,7 +46,7 @@ public final class ProgressDisplay implements TrainListener {
     public void onStart(long step, long steps) {
         if (step > 0) out.println("resumed after step " + step + " of " + steps);
         if (!bar) return;
-        progress = new ProgressBarBuilder().setTaskName("train").setInitialMax(steps).setStyle(ProgressBarStyle.UNICODE_BLOCK)
+        progress = new ProgressBarBuilder().setTaskName("").setInitialMax(steps).setStyle(ProgressBarStyle.UNICODE_BLOCK)
                 .startsFrom(step, Duration.ZERO)
                 .setConsumer(new ConsoleProgressBarConsumer(out)).setUpdateIntervalMillis(200).build();
     }
@@ -76,7 +76,7 @@ public final class ProgressDisplay implements TrainListener {
 
     @Override
     public void onValidation(ValidationReport r) {
-        validation = String.format(Locale.ROOT, ", validation %.4f", r.loss());
+        validation = String.format(Locale.ROOT, ", val %.4f", r.loss());
         if (!bar)
             out.printf(Locale.ROOT, "step %d  validation loss %.4f  perplexity %.3f%s%n", r.step(), r.loss(), r.perplexity(),
                     r.isBest() ? "  best so far" : "");
