@@ -30,8 +30,10 @@ class AdapterGoldenTest {
             "scaled-parallel",
             "scaled-parallel-learned");
     private static final int IGNORED = -100;
+    /// What ten steps are compared with, losses and logits alike, as the goldens' page says.
+    private static final double TRAINED = 1e-3;
     /// Ten steps at scale 4 and rate 1e-2 amplify rounding: moving the adapter's first weights by half a unit in the last place (6e-8) moves these
-    /// logits by 4.5e-3 on the reference backend, and those of every other case by at most 2e-5.
+    /// logits by 4.5e-3 on the reference backend, and those of every other case by at most 5e-5.
     private static final double STIFF = 1e-2;
 
     private record Case(String base, String folder) {
@@ -105,12 +107,12 @@ class AdapterGoldenTest {
             float[] expected = golden.floats("train.losses");
             for (int i = 0; i < 10; i++) assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
             GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"),
-                    c.folder.endsWith("/scaled-parallel") ? STIFF : 1e-4);
+                    c.folder.endsWith("/scaled-parallel") ? STIFF : TRAINED);
         }));
     }
 
     private static org.assertj.core.data.Offset<Double> within(double expected) {
-        return org.assertj.core.data.Offset.offset(1e-3 * Math.abs(expected));
+        return org.assertj.core.data.Offset.offset(TRAINED * Math.abs(expected));
     }
 
     /// The golden names gradients by PEFT's parameters, which carry the adapter's name; LLM-Adapters has none.
