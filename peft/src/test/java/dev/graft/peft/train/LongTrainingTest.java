@@ -19,16 +19,18 @@ class LongTrainingTest {
 
     @Test
     void memoryIsFlatOverAThousandSteps() throws IOException, InterruptedException {
-        requireFlat(Kind.LONG);
+        requireFlat(Kind.LONG, 48);
     }
 
     @Test
     @Tag("full")
     void memoryIsFlatOverTenThousandSteps() throws IOException, InterruptedException {
-        requireFlat(Kind.LONGEST);
+        requireFlat(Kind.LONGEST, 12);
     }
 
-    private void requireFlat(Kind kind) throws IOException, InterruptedException {
+    /// @param slackMb for what the JIT still compiles after the first half: on a busy machine much of it is left after five hundred steps, little after
+    ///                five thousand; the books of the pool allow nothing
+    private void requireFlat(Kind kind, int slackMb) throws IOException, InterruptedException {
         assumeTrue(Files.isReadable(Path.of("/proc/self/status")),
                 "resident memory is read from /proc/self/status, which this system has not");
         List<long[]> marks = ChildTraining.run(folder, kind).stream().filter(l -> l.startsWith("memory "))
@@ -39,7 +41,7 @@ class LongTrainingTest {
             assertThat(mark[0]).as("bytes that tensors hold").isEqualTo(warm[0]);
             assertThat(mark[1]).as("bytes of the pool").isEqualTo(warm[1]);
             assertThat(mark[2]).as("blocks asked of the system").isEqualTo(warm[2]);
-            assertThat(mark[3]).as("resident kilobytes, some for code that the JIT still adds").isLessThan(warm[3] + 12 * 1024);
+            assertThat(mark[3]).as("resident kilobytes, some for code that the JIT still adds").isLessThan(warm[3] + slackMb * 1024L);
         }
     }
 }
