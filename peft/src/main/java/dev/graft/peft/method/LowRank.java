@@ -7,6 +7,9 @@ import java.util.stream.IntStream;
 
 /// Two thin matrices taken out of a large one, in double precision.
 final class LowRank {
+    /// How far a singular triplet may be off, as a share of the largest singular value; F32 is two digits coarser.
+    private static final double TOLERANCE = 1e-10;
+
     private final double[][] left;  // r columns of length out
     private final double[][] right; // r rows of length in
 
@@ -69,71 +72,99 @@ final class LowRank {
                 if (beta[k] == 0) v[k + 1] = fresh(in, v, k + 1);
             }
             if (k + 1 < check) continue;
-            Triplets t = Triplets.of(alpha, beta, k + 1);
-            if (k + 1 == most || t.settled(rank, beta[k])) return t.spread(u, v, rank, scale);
+            if (k + 1 == most || settled(alpha, beta, k + 1, rank)) return principal(alpha, beta, k + 1, u, v, rank, scale);
             check = Math.min(most, check + check / 2);
         }
     }
 
-    /// Singular triplets of a small bidiagonal matrix, the largest first.
-    private record Triplets(double[][] p, double[] sigma, double[][] q) {
-        /// Jacobi's method is at its end after six to ten.
-        private static final int SWEEPS = 60;
+    /// Whether the largest triplets of B, `n` wide, are triplets of W too: `‖Wᵀu − σv‖ = β |u_last|`. Needs the last elements of vectors alone.
+    private static boolean settled(double[] alpha, double[] beta, int n, int rank) {
+        double[][] last = new double[n][1];
+        last[n - 1][0] = 1;
+        double[] squares = eigen(alpha, beta, n, last);
+        int[] order = descending(squares);
+        double largest = Math.sqrt(squares[order[0]]);
+        for (int i = 0; i < rank; i++) {
+            double uLast = alpha[n - 1] * last[order[i]][0] / Math.sqrt(squares[order[i]]);
+            if (!(beta[n - 1] * Math.abs(uLast) <= TOLERANCE * largest)) return false;
+        }
+        return true;
+    }
 
-        /// By Jacobi rotations of columns until all are orthogonal: B Q = P Σ.
-        static Triplets of(double[] alpha, double[] beta, int n) {
-            double[][] b = new double[n][n]; // columns
-            double[][] q = new double[n][n];
-            for (int j = 0; j < n; j++) {
-                b[j][j] = alpha[j];
-                if (j > 0) b[j][j - 1] = beta[j - 1];
-                q[j][j] = 1;
-            }
-            boolean turned = true;
-            for (int sweep = 0; turned && sweep < SWEEPS; sweep++) {
-                turned = false;
-                for (int i = 0; i < n; i++) {
-                    for (int j = i + 1; j < n; j++) {
-                        double aa = dot(b[i], b[i]);
-                        double bb = dot(b[j], b[j]);
-                        double ab = dot(b[i], b[j]);
-                        if (Math.abs(ab) <= 1e-14 * Math.sqrt(aa * bb)) continue;
-                        turned = true;
-                        double zeta = (bb - aa) / (2 * ab);
-                        double tan = Math.copySign(1, zeta) / (Math.abs(zeta) + Math.hypot(1, zeta));
-                        double cos = 1 / Math.hypot(1, tan);
-                        rotate(b[i], b[j], cos, cos * tan);
-                        rotate(q[i], q[j], cos, cos * tan);
+    /// `√(S/scale)` times the vectors of the largest triplets on either side: those of B, spread by the columns of U and V.
+    private static LowRank principal(double[] alpha, double[] beta, int n, double[][] u, double[][] v, int rank, double scale) {
+        double[][] q = new double[n][n];
+        for (int i = 0; i < n; i++) q[i][i] = 1;
+        double[] squares = eigen(alpha, beta, n, q);
+        int[] order = descending(squares);
+        double[][] left = new double[rank][];
+        double[][] right = new double[rank][];
+        for (int i = 0; i < rank; i++) {
+            double[] qi = q[order[i]];
+            double[] bq = new double[n];                    // B q = σ p
+            for (int j = 0; j < n; j++) bq[j] = alpha[j] * qi[j] + (j + 1 < n ? beta[j] * qi[j + 1] : 0);
+            double sigma = Math.sqrt(dot(bq, bq));
+            left[i] = combine(u, bq, sigma == 0 ? 0 : 1 / Math.sqrt(sigma * scale));
+            right[i] = combine(v, qi, Math.sqrt(sigma / scale));
+        }
+        return new LowRank(left, right);
+    }
+
+    /// Eigenvalues of the tridiagonal BᵀB by QL steps with implicit shifts (Bowdler, Martin, Reinsch & Wilkinson 1968), each rotation applied to the
+    /// columns of z.
+    private static double[] eigen(double[] alpha, double[] beta, int n, double[][] z) {
+        double[] d = new double[n];
+        double[] e = new double[n];
+        for (int i = 0; i < n; i++) {
+            d[i] = alpha[i] * alpha[i] + (i > 0 ? beta[i - 1] * beta[i - 1] : 0);
+            if (i + 1 < n) e[i] = alpha[i] * beta[i];
+        }
+        for (int l = 0; l < n; l++) {
+            for (int m = block(d, e, l); m != l; m = block(d, e, l)) {
+                double g = (d[l + 1] - d[l]) / (2 * e[l]);
+                g = d[m] - d[l] + e[l] / (g + Math.copySign(Math.hypot(g, 1), g));
+                double sin = 1;
+                double cos = 1;
+                double shift = 0;
+                int i = m - 1;
+                for (; i >= l; i--) {
+                    double f = sin * e[i];
+                    double b = cos * e[i];
+                    double r = Math.hypot(f, g);
+                    e[i + 1] = r;
+                    if (r == 0) {
+                        d[i + 1] -= shift;
+                        e[m] = 0;
+                        break;
                     }
+                    sin = f / r;
+                    cos = g / r;
+                    g = d[i + 1] - shift;
+                    r = (d[i] - g) * sin + 2 * cos * b;
+                    shift = sin * r;
+                    d[i + 1] = g + shift;
+                    g = cos * r - b;
+                    rotate(z[i], z[i + 1], cos, sin);
                 }
+                if (i >= l) continue;
+                d[l] -= shift;
+                e[l] = g;
+                e[m] = 0;
             }
-            int[] order = IntStream.range(0, n).boxed().sorted((i, j) -> Double.compare(dot(b[j], b[j]), dot(b[i], b[i]))).mapToInt(i -> i)
-                    .toArray();
-            double[] sigma = Arrays.stream(order).mapToDouble(i -> Math.sqrt(dot(b[i], b[i]))).toArray();
-            double[][] p = new double[n][];
-            for (int i = 0; i < n; i++) {
-                double s = sigma[i];
-                p[i] = s == 0 ? new double[n] : Arrays.stream(b[order[i]]).map(x -> x / s).toArray();
-            }
-            return new Triplets(p, sigma, Arrays.stream(order).mapToObj(i -> q[i]).toArray(double[][]::new));
         }
+        for (int i = 0; i < n; i++) d[i] = Math.max(0, d[i]);
+        return d;
+    }
 
-        /// Whether the first ones are triplets of W too: `‖Wᵀu − σv‖ = β |p_last|`.
-        boolean settled(int rank, double beta) {
-            for (int i = 0; i < rank; i++) if (beta * Math.abs(p[i][p.length - 1]) > 1e-10 * sigma[0]) return false;
-            return true;
-        }
+    /// The end of the block that begins at l: where the next element off the diagonal is as good as zero.
+    private static int block(double[] d, double[] e, int l) {
+        int m = l;
+        while (m + 1 < d.length && Math.abs(e[m]) > 0x1p-53 * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++;
+        return m;
+    }
 
-        LowRank spread(double[][] u, double[][] v, int rank, double scale) {
-            double[][] left = new double[rank][];
-            double[][] right = new double[rank][];
-            for (int i = 0; i < rank; i++) {
-                double root = Math.sqrt(sigma[i] / scale);
-                left[i] = combine(u, p[i], root);
-                right[i] = combine(v, q[i], root);
-            }
-            return new LowRank(left, right);
-        }
+    private static int[] descending(double[] values) {
+        return IntStream.range(0, values.length).boxed().sorted((i, j) -> Double.compare(values[j], values[i])).mapToInt(i -> i).toArray();
     }
 
     private static void rotate(double[] a, double[] b, double cos, double sin) {
@@ -182,23 +213,34 @@ final class LowRank {
 
     private static double[] times(float[] w, int out, int in, double[] x) {
         double[] y = new double[out];
+        double[] row = new double[in];
         for (int i = 0; i < out; i++) {
-            double sum = 0;
-            for (int j = 0; j < in; j++) sum += w[i * in + j] * x[j];
-            y[i] = sum;
+            for (int j = 0; j < in; j++) row[j] = w[i * in + j];
+            y[i] = dot(row, x);
         }
         return y;
     }
 
     private static double[] timesTransposed(float[] w, int out, int in, double[] x) {
         double[] y = new double[in];
-        for (int i = 0; i < out; i++) for (int j = 0; j < in; j++) y[j] += w[i * in + j] * x[i];
+        for (int i = 0; i < out; i++) {
+            double xi = x[i];
+            for (int j = 0; j < in; j++) y[j] += w[i * in + j] * xi;
+        }
         return y;
     }
 
+    /// Four sums, since one waits for its own last addition.
     private static double dot(double[] a, double[] b) {
-        double sum = 0;
-        for (int i = 0; i < a.length; i++) sum += a[i] * b[i];
-        return sum;
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        int i = 0;
+        for (; i + 3 < a.length; i += 4) {
+            s0 += a[i] * b[i];
+            s1 += a[i + 1] * b[i + 1];
+            s2 += a[i + 2] * b[i + 2];
+            s3 += a[i + 3] * b[i + 3];
+        }
+        for (; i < a.length; i++) s0 += a[i] * b[i];
+        return s0 + s1 + (s2 + s3);
     }
 }
