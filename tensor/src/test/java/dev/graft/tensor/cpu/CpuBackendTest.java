@@ -24,6 +24,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -101,6 +102,28 @@ class CpuBackendTest {
             Engine.update(Binary.ADD, p, p, g);
             float[] got = p.toFloats();
             for (int i = 0; i < n; i++) assertThat(got[i]).isCloseTo(sum[i], within(1e-6f * Math.max(1, Math.abs(sum[i]))));
+        }
+    }
+
+    /// Every bit pattern of the 16-bit types, the middle between each and the next, and one unit to both sides of it.
+    @Test
+    void sixteenBitsRoundToNearestEven() {
+        for (DType half : List.of(DType.BF16, DType.F16)) {
+            int shift = half == DType.BF16 ? 16 : 13;
+            int[] bits = IntStream.range(0, 1 << 16).flatMap(i -> {
+                int exact = half == DType.BF16 ? i << 16 : Float.floatToRawIntBits(Float.float16ToFloat((short) i));
+                int middle = exact + (1 << shift - 1);
+                return IntStream.of(exact, middle - 1, middle, middle + 1);
+            }).toArray();
+            float[] x = new float[bits.length];
+            for (int i = 0; i < x.length; i++) x[i] = Float.intBitsToFloat(bits[i]);
+            double[] want;
+            try (var _ = Scope.open(Backends.named("reference"))) {
+                want = Tensor.of(x).to(half).toDoubles();
+            }
+            assertArrayEquals(want, Tensor.of(x).to(half).toDoubles(), half.toString());
+            Tensor columns = Tensor.of(x).reshape(-1, 4).transpose(0, 1).contiguous().transpose(0, 1);   // the strided loops
+            assertArrayEquals(want, columns.to(half).toDoubles(), half.toString());
         }
     }
 

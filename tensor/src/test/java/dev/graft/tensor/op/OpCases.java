@@ -48,7 +48,20 @@ public final class OpCases {
         }
     }
 
-    private record Constant(Shape shape) implements Input {
+    /// Not to be differentiated though it floats.
+    private record Constant(Input values) implements Input {
+        @Override
+        public Tensor make(DType dtype, long seed) {
+            return values.make(dtype, seed);
+        }
+
+        @Override
+        public String toString() {
+            return "constant " + values;
+        }
+    }
+
+    private record Uniform(Shape shape) implements Input {
         @Override
         public Tensor make(DType dtype, long seed) {
             return Tensor.uniform(DType.F64, shape, seed).to(dtype);
@@ -56,7 +69,7 @@ public final class OpCases {
 
         @Override
         public String toString() {
-            return "constant" + shape;
+            return shape.toString();
         }
     }
 
@@ -137,6 +150,7 @@ public final class OpCases {
                 cases.add(of(new MatMul(ta, tb), ta ? x(5, 3) : x(3, 5), tb ? x(7, 5) : x(5, 7)));
                 cases.add(of(new MatMul(ta, tb), ta ? x(2, 5, 3) : x(2, 3, 5), tb ? x(7, 5) : x(5, 7)));
                 cases.add(of(new MatMul(ta, tb), ta ? x(2, 1, 5, 3) : x(2, 1, 3, 5), tb ? x(1, 3, 2, 5) : x(1, 3, 5, 2)));
+                cases.add(of(new MatMul(ta, tb), ta ? x(2, 2, 5, 3) : x(2, 2, 3, 5), tb ? x(2, 2, 2, 5) : x(2, 2, 5, 2)));
                 cases.add(of(new MatMul(ta, tb), x(1, 1), x(1, 1)));
             }
         }
@@ -174,6 +188,7 @@ public final class OpCases {
         cases.add(of(new MatMul(false, true), x(2, 3, 5), stored(7, 5)));
         cases.add(of(new MatMul(false, false), x(3, 5), stored(5, 7)));
         cases.add(of(new MatMul(true, false), stored(5, 3), x(5, 7)));
+        cases.add(of(new Attention(0.5, false, false, true), x(1, 3, 2, 5), x(1, 4, 2, 5), x(1, 4, 2, 5), blocking(3, 4)));
         for (int k : new int[] {1, 31, 33, 65}) {
             cases.add(of(new Q8MatMul(true), x(2, 3, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
@@ -299,7 +314,13 @@ public final class OpCases {
     }
 
     private static Input constant(int... dims) {
-        return new Constant(Shape.of(dims));
+        return new Constant(new Uniform(Shape.of(dims)));
+    }
+
+    /// A bias that leaves the first query no key, and the second all but the first.
+    private static Input blocking(int queries, int keys) {
+        return new Constant(new Made("blocking" + Shape.of(1, 1, queries, keys), t -> Tensor.of(IntStream.range(0, queries * keys)
+                .mapToDouble(i -> i < keys || i == keys ? -1e30 : 0).toArray(), 1, 1, queries, keys).to(t)));
     }
 
     private static Input stored(int... dims) {

@@ -8,6 +8,7 @@ import dev.graft.tensor.Backends;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
+import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.backend.Backend;
@@ -118,6 +119,44 @@ public class OpContract {
                 List<double[]> all = gradients(c, in, wanted(c, in));
                 int i = 0;
                 for (int input : wanted(c, in)) same(List.of(all.get(i++)), gradients(c, in, input));
+            }
+        });
+    }
+
+    /// F64 is for checking other things: it must be that exact on every backend.
+    @TestFactory
+    Stream<DynamicTest> doublePrecisionAgreesWithTheDefinition() {
+        return each(OpCases.all(), (backend, c) -> {
+            List<double[]> want = reference(c, DType.F64);
+            try (var _ = Scope.open(backend)) {
+                List<Tensor> in = c.inputs(DType.F64);
+                compare("value", c, in, DType.F64, want, doubles(c.op().applyAll(in.toArray(Tensor[]::new))));
+            }
+        });
+    }
+
+    /// What makes tensors from nothing gives the same everywhere, to the bit.
+    @TestFactory
+    Stream<DynamicTest> sourcesGiveTheSameBitsOnEveryBackend() {
+        List<Case> sources = new ArrayList<>();
+        for (int n : new int[] {0, 1, 15, 17, 10_007}) {
+            for (DType dtype : DType.values()) {
+                sources.add(OpCases.of(new Range(dtype, n, -3, 2)));
+                for (double value : new double[] {0, -0.0, 1.7, 1e9, Double.NaN})
+                    sources.add(OpCases.of(new Fill(Spec.of(dtype, n), value)));
+                if (!dtype.isFloating()) continue;
+                for (Random.Law law : Random.Law.values()) sources.add(OpCases.of(new Random(Spec.of(dtype, n), law, 42)));
+            }
+        }
+        return each(sources, (backend, c) -> {
+            double[] want;
+            try (var _ = Scope.open(REFERENCE)) {
+                want = c.op().apply().toDoubles();
+            }
+            try (var _ = Scope.open(backend)) {
+                Tensor got = c.op().apply();
+                assertArrayEquals(want, got.toDoubles());
+                requireGuards(got);
             }
         });
     }
