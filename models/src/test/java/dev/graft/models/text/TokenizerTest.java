@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -171,6 +172,39 @@ class TokenizerTest {
             Files.writeString(json, bad);
             assertThatThrownBy(() -> Tokenizer.load(dir)).isInstanceOf(TokenizerException.class).hasMessageContaining("tokenizer.json");
         }
+    }
+
+    @Test
+    void threeHundredMutatedFilesLoadOrAreRefused() throws Exception {
+        String good = Files.readString(Golden.path("tokenizers/bloom-style/tokenizer.json"));
+        List<String> pieces = List.of("\"BPE\"", "\"ByteLevel\"", "\"Unigram\"", "\"Sequence\"", "null", "true", "\"merges\"", "\"vocab\"",
+                "{", "]", ",",
+                "0", "-1", "999999999", "\"");
+        Random random = new Random(7);
+        int refused = 0;
+        for (int i = 0; i < 300; i++) {
+            StringBuilder mutated = new StringBuilder(good);
+            int at = random.nextInt(random.nextBoolean() ? mutated.length() : 3000);
+            String piece = pieces.get(random.nextInt(pieces.size()));
+            switch (random.nextInt(4)) {
+                case 0 -> mutated.delete(at, at + 1 + random.nextInt(20));
+                case 1 -> mutated.insert(at, piece);
+                case 2 -> mutated.setCharAt(at, (char) (32 + random.nextInt(95)));
+                default -> {
+                    String other = pieces.get(random.nextInt(pieces.size()));
+                    int found = mutated.indexOf(piece, at);
+                    mutated.replace(Math.max(0, found), Math.max(0, found) + piece.length(), other);
+                }
+            }
+            Files.writeString(dir.resolve("tokenizer.json"), mutated);
+            try (Tokenizer tokenizer = Tokenizer.load(dir)) {
+                tokenizer.decode(tokenizer.encode("Hello <s> 12 caf\u00e9 \uD83D\uDE42"));
+            } catch (TokenizerException e) {
+                assertThat(e).hasMessageContaining("tokenizer.json");
+                refused++;
+            }
+        }
+        assertThat(refused).isBetween(100, 299);
     }
 
     private void copyBloom() throws Exception {
