@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDate;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /// Where and how figures were measured.
 public record Environment(String date, String cpu, int cores, String jdk, String os, String commit, String command) {
@@ -12,7 +13,11 @@ public record Environment(String date, String cpu, int cores, String jdk, String
         return new Environment(LocalDate.now().toString(), processor(), Runtime.getRuntime().availableProcessors(),
                 Runtime.version().toString(),
                 System.getProperty("os.name") + " " + System.getProperty("os.arch"), System.getProperty("graft.commit", describe()),
-                "graft bench " + String.join(" ", args));
+                "./graft bench " + args.stream().map(Environment::quoted).collect(Collectors.joining(" ")));
+    }
+
+    private static String quoted(String arg) {
+        return arg.matches("[\\w./=,:+-]+") ? arg : "'" + arg + "'";
     }
 
     private static String processor() {

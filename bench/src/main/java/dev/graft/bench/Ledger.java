@@ -27,17 +27,16 @@ public record Ledger(Environment environment, List<Result> results) {
     /// A Markdown table: time, rates, and shares of the peaks measured in this run with as many threads.
     String table() {
         StringBuilder text = new StringBuilder("""
-                | bench | parameters | threads | median | of JVMs, min – max | GFLOP/s | GB/s | share of peak |
-                | --- | --- | --- | --- | --- | --- | --- | --- |
+                | bench | parameters | threads | median | of JVMs, min – max | tokens/s | GFLOP/s | GB/s | share of peak | peak resident |
+                | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
                 """);
         for (Result r : results) {
             double t = r.seconds();
             double min = Arrays.stream(r.perJvm()).min().orElse(t);
             double max = Arrays.stream(r.perJvm()).max().orElse(t);
-            text.append("| %s | %s | %d | %s | %s – %s | %s | %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(), time(t),
-                    time(min), time(max),
-                    r.flops() > 0 ? "%.1f".formatted(r.flops() / t / 1e9) : "", r.bytes() > 0 ? "%.1f".formatted(r.bytes() / t / 1e9) : "",
-                    share(r)));
+            text.append("| %s | %s | %d | %s | %s – %s | %s | %s | %s | %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(),
+                    time(t), time(min), time(max), rate(r.tokens() / t), rate(r.flops() / t / 1e9), rate(r.bytes() / t / 1e9), share(r),
+                    r.peakResident() == null ? "" : "%.0f MB".formatted(r.peakResident() / 1e6)));
         }
         return text.toString();
     }
@@ -58,6 +57,10 @@ public record Ledger(Environment environment, List<Result> results) {
 
     private static String params(Map<String, String> params) {
         return params.entrySet().stream().map(e -> e.getKey() + "=" + e.getValue()).collect(Collectors.joining(" "));
+    }
+
+    private static String rate(double perSecond) {
+        return perSecond > 0 ? "%.1f".formatted(perSecond) : "";
     }
 
     private static String time(double seconds) {

@@ -41,6 +41,7 @@ public final class Main {
     }
 
     private static void run(List<String> args) throws IOException, RunnerException, CommandLineOptionException {
+        List<String> command = List.copyOf(args);
         List<String> threads = List.of(option(args, "--threads", String.valueOf(Runtime.getRuntime().availableProcessors())).split(","));
         String out = option(args, "--out", null);
         List<Result> results = new ArrayList<>();
@@ -48,10 +49,10 @@ public final class Main {
             List<String> jvm = new ArrayList<>(JVM);
             jvm.add("-Dgraft.threads=" + Integer.parseInt(t));
             ChainedOptionsBuilder options = new OptionsBuilder().parent(new CommandLineOptions(args.toArray(String[]::new)))
-                    .jvmArgsAppend(jvm.toArray(String[]::new)).shouldFailOnError(true);
+                    .jvmArgsPrepend(jvm.toArray(String[]::new)).addProfiler(PeakResident.class).shouldFailOnError(true);
             for (RunResult r : new Runner(options.build()).run()) results.add(Result.of(r, Integer.parseInt(t)));
         }
-        Ledger ledger = new Ledger(Environment.here(args), results);
+        Ledger ledger = new Ledger(Environment.here(command), results);
         System.out.println(ledger.table());
         if (out != null) {
             ledger.write(Path.of(out));

@@ -3,6 +3,7 @@ package dev.graft.bench;
 import java.lang.reflect.Field;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.DoubleStream;
@@ -14,7 +15,9 @@ import org.openjdk.jmh.results.RunResult;
 ///
 /// @param perJvm median seconds a call, one per fresh JVM
 /// @param samples seconds a call of every iteration
-public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes) {
+/// @param peakResident most bytes of physical memory that any of the processes held; null where the system does not say
+public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes,
+        double tokens, Double peakResident) {
 
     static Result of(RunResult run, int threads) {
         BenchmarkParams p = run.getParams();
@@ -25,7 +28,7 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         double[] samples = run.getBenchmarkResults().stream().flatMapToDouble(r -> times(r).map(t -> t * unit)).toArray();
         Work work = work(p, params);
         String name = p.getBenchmark().replace("dev.graft.bench.", "");
-        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes());
+        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peakResident(run));
     }
 
     /// Median over the JVMs of their medians.
@@ -35,6 +38,11 @@ public record Result(String bench, Map<String, String> params, int threads, doub
 
     private static DoubleStream times(BenchmarkResult r) {
         return r.getIterationResults().stream().mapToDouble(i -> i.getPrimaryResult().getScore());
+    }
+
+    private static Double peakResident(RunResult run) {
+        return run.getBenchmarkResults().stream().map(r -> r.getSecondaryResults().get(PeakResident.LABEL)).filter(Objects::nonNull)
+                .map(r -> r.getScore()).max(Double::compare).orElse(null);
     }
 
     private static double median(double[] values) {

@@ -5,7 +5,6 @@ import dev.graft.models.CausalLm;
 import dev.graft.models.generate.Session;
 import dev.graft.tensor.Scope;
 import java.util.List;
-import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -29,7 +28,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 3, time = 2)
 @Measurement(iterations = 4, time = 2)
 public class DecodeBench implements Work.Known {
-    private static final int PROMPT = 300;
     private static final int TOKENS = 64;
 
     @Param({"f32", "bf16", "q8"})
@@ -41,9 +39,9 @@ public class DecodeBench implements Work.Known {
     @Setup
     public void build() {
         try (var _ = Scope.open()) {
-            model = ModelState.decoding(weights);
+            model = RandomModels.decoding(weights);
         }
-        prompt = new SplittableRandom(1).ints(PROMPT, 3, model.config().vocab()).toArray();
+        prompt = RandomModels.prompt();
     }
 
     private Session session;
@@ -77,12 +75,12 @@ public class DecodeBench implements Work.Known {
 
     @Override
     public Work work() {
-        double values = 8 * (2.0 * 1024 * 1024 + 2.0 * 512 * 1024 + 3.0 * 2816 * 1024) + 32000.0 * 1024;
+        double values = RandomModels.DECODING_BLOCKS + RandomModels.DECODING_HEAD;
         return new Work(2 * values, values * switch (weights) {
             case "f32" -> 4;
             case "bf16" -> 2;
             default -> 9.0 / 8;
-        });
+        }, 1);
     }
 
     @TearDown(Level.Trial)

@@ -49,7 +49,7 @@ public class TrainingStepBench implements Work.Known {
     @Setup
     public void build() {
         try (var _ = Scope.open()) {
-            model = ModelState.training();
+            model = RandomModels.training();
             peft = Peft.attach(model, Lora.of(8, 16, "q_proj", "v_proj"));
             optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT);
         }
@@ -72,12 +72,11 @@ public class TrainingStepBench implements Work.Known {
     @Override
     public Work work() {
         double block = 4.0 * 768 * 768 + 3.0 * 768 * 2048;
-        return new Work(2.0 * BATCH * TOKENS * 2 * (6 * block + 8192.0 * 768), 0);
+        return new Work(2.0 * BATCH * TOKENS * 2 * (6 * block + 8192.0 * 768), 0, BATCH * TOKENS);
     }
 
     @TearDown(Level.Trial)
     public void close() {
-        System.out.printf("peak tensor memory %.0f MB%n", Backends.best().memory().peak() / 1e6);
         optimizer.close();
         peft.close();
         model.close();

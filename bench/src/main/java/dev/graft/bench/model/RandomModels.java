@@ -12,27 +12,50 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.SplittableRandom;
 import java.util.function.Function;
 
-/// Random-weight LLaMAs of the shapes that the peers are measured on.
-final class ModelState {
-    private ModelState() {
+/// Random-weight LLaMAs of the shapes that Graft and its peers are measured on.
+public final class RandomModels {
+    /// Tokens of the prompt that decoding stands behind.
+    public static final int PROMPT = 300;
+
+    /// Weights of the decoding model's blocks.
+    public static final double DECODING_BLOCKS = 8 * (2.0 * 1024 * 1024 + 2.0 * 512 * 1024 + 3.0 * 2816 * 1024);
+
+    /// Weights of its output layer.
+    public static final double DECODING_HEAD = 32000.0 * 1024;
+
+    private RandomModels() {
     }
 
-    /// The training peer's: hidden 768, 6 layers, 12 heads, MLP 2048, vocabulary 8192.
+    /// The model that training steps are measured on: hidden 768, 6 layers, 12 heads, MLP 2048, vocabulary 8192.
     static CausalLm training() {
-        return random(8192, 768, 2048, 6, 12, 12, "f32");
+        return fill(llama(8192, 768, 2048, 6, 12, 12), "f32");
     }
 
-    /// The decoding peers': 159 M parameters, hidden 1024, 8 layers, 16 heads, 8 key heads, MLP 2816, vocabulary 32000.
+    /// The model that reading and decoding are measured on: [#decodingShape] with values.
     static CausalLm decoding(String weights) {
-        return random(32000, 1024, 2816, 8, 16, 8, weights);
+        return fill(decodingShape(), weights);
     }
 
-    private static CausalLm random(int vocab, int hidden, int mlp, int layers, int heads, int keyHeads, String weights) {
-        CausalLm model = new Llama(
+    /// 159 M parameters, none of them filled: hidden 1024, 8 layers, 16 heads, 8 key heads, MLP 2816, vocabulary 32000.
+    public static CausalLm decodingShape() {
+        return llama(32000, 1024, 2816, 8, 16, 8);
+    }
+
+    /// Any text does: what a pass costs does not depend on its tokens.
+    public static int[] prompt() {
+        return new SplittableRandom(1).ints(PROMPT, 3, 32000).toArray();
+    }
+
+    private static CausalLm llama(int vocab, int hidden, int mlp, int layers, int heads, int keyHeads) {
+        return new Llama(
                 new LlamaConfig(vocab, hidden, mlp, layers, heads, keyHeads, hidden / heads, 1e-5, 10_000, new RopeScaling.None(), 2048,
                         false, false, false, 0.02, OptionalInt.of(1), List.of(2), OptionalInt.empty()));
+    }
+
+    private static CausalLm fill(CausalLm model, String weights) {
         model.initialise(1);
         switch (weights) {
             case "f32" -> {
@@ -50,5 +73,4 @@ final class ModelState {
             p.fill(form.apply(p.value()));
         }
     }
-
 }

@@ -1,0 +1,42 @@
+package dev.graft.bench;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.List;
+import org.openjdk.jmh.infra.BenchmarkParams;
+import org.openjdk.jmh.infra.IterationParams;
+import org.openjdk.jmh.profile.InternalProfiler;
+import org.openjdk.jmh.results.AggregationPolicy;
+import org.openjdk.jmh.results.IterationResult;
+import org.openjdk.jmh.results.Result;
+import org.openjdk.jmh.results.ScalarResult;
+
+/// The most physical memory that a bench's process ever held (`VmHWM` of `/proc`, Linux only), its set-up and the JVM itself included.
+public final class PeakResident implements InternalProfiler {
+    static final String LABEL = "peak resident";
+
+    @Override
+    public void beforeIteration(BenchmarkParams bench, IterationParams iteration) {
+    }
+
+    @Override
+    public Collection<? extends Result<?>> afterIteration(BenchmarkParams bench, IterationParams iteration, IterationResult result) {
+        Path status = Path.of("/proc/self/status");
+        if (!Files.exists(status)) return List.of();
+        try {
+            return Files.readAllLines(status).stream().filter(l -> l.startsWith("VmHWM:"))
+                    .map(l -> new ScalarResult(LABEL, 1024.0 * Long.parseLong(l.replaceAll("\\D", "")), "bytes", AggregationPolicy.MAX))
+                    .toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public String getDescription() {
+        return "Peak resident memory of the process";
+    }
+}
