@@ -199,7 +199,7 @@ class ResumeTest {
     void halfWrittenCheckpointsAreSweptAway() throws IOException {
         run(config(_ -> {
         }), folder, false, 5);
-        Path draft = Files.createDirectories(folder.resolve(".draft-checkpoint-6"));
+        Path draft = Files.createDirectories(folder.resolve(".draft-checkpoint-999"));
         Files.writeString(draft.resolve("trainer.json"), "{");
         assertThat(run(config(_ -> {
         }), folder, true, -1).end()).isEqualTo(End.FINISHED);
