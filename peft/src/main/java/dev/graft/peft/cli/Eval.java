@@ -32,11 +32,12 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /// Scores a model on test sets, with an adapter or bare.
-@Command(name = "eval", mixinStandardHelpOptions = true, sortOptions = false, description = "Scores a model on test sets as LLM-Adapters does.", footer = {
-        "",
-        "Per set, OUTPUT gets NAME.jsonl while it runs (responses as they come), then NAME.json (records with output_pred, pred and flag) and NAME.summary.json. Examples:",
-        "  graft eval --model DIR --adapter DIR --task AddSub,boolq --data-root dataset --output results",
-        "  graft eval --model DIR --data mine.jsonl --kind choice --alternatives yes,no --output results"})
+@Command(name = "eval", mixinStandardHelpOptions = true, sortOptions = false,
+        description = "Scores a model on test sets as LLM-Adapters does.", footer = {
+                "",
+                "Per set, OUTPUT gets NAME.jsonl while it runs (responses as they come), then NAME.json (records with output_pred, pred and flag) and NAME.summary.json. Examples:",
+                "  graft eval --model DIR --adapter DIR --task AddSub,boolq --data-root dataset --output results",
+                "  graft eval --model DIR --data mine.jsonl --kind choice --alternatives yes,no --output results"})
 final class Eval implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
@@ -47,16 +48,19 @@ final class Eval implements Callable<Integer> {
     @Option(names = "--merge", description = "Fold the adapter into the weights first: faster, and rounded where they are not F32.")
     private boolean merge;
 
-    @Option(names = "--task", split = ",", paramLabel = "NAME", description = "Published test sets: MultiArith, gsm8k, AddSub, AQuA, SingleEq, SVAMP, mawps, mathqa, boolq, piqa, social_i_qa, hellaswag, winogrande, ARC-Easy, ARC-Challenge, openbookqa; or 'all'.")
+    @Option(names = "--task", split = ",", paramLabel = "NAME",
+            description = "Published test sets: MultiArith, gsm8k, AddSub, AQuA, SingleEq, SVAMP, mawps, mathqa, boolq, piqa, social_i_qa, hellaswag, winogrande, ARC-Easy, ARC-Challenge, openbookqa; or 'all'.")
     private List<String> names = List.of();
 
     @Option(names = "--data-root", paramLabel = "DIR", description = "The folder they are in, as DIR/NAME/test.json (or .json.gz).")
     private Path dataRoot;
 
-    @Option(names = "--data", paramLabel = "FILE", description = "Instead of --task: records of your own with instruction and answer, .json or .jsonl.")
+    @Option(names = "--data", paramLabel = "FILE",
+            description = "Instead of --task: records of your own with instruction and answer, .json or .jsonl.")
     private Path data;
 
-    @Option(names = "--kind", paramLabel = "KIND", description = "How answers are read in --data: the last number, a capital letter A to E, or the first of some words (${COMPLETION-CANDIDATES}).")
+    @Option(names = "--kind", paramLabel = "KIND",
+            description = "How answers are read in --data: the last number, a capital letter A to E, or the first of some words (${COMPLETION-CANDIDATES}).")
     private Task.Kind kind;
 
     @Option(names = "--alternatives", split = ",", paramLabel = "WORD", description = "The words of --kind choice.")
@@ -71,22 +75,27 @@ final class Eval implements Callable<Integer> {
     @Option(names = "--limit", paramLabel = "N", description = "Only the first N records of each set.")
     private Integer limit;
 
-    @Option(names = "--batch-size", paramLabel = "N", defaultValue = "8", description = "Records answered together (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--batch-size", paramLabel = "N", defaultValue = "8",
+            description = "Records answered together (default: ${DEFAULT-VALUE}).")
     private int batchSize;
 
-    @Option(names = "--beams", paramLabel = "N", defaultValue = "4", description = "Beams of the search; 1 takes the best token each time (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--beams", paramLabel = "N", defaultValue = "4",
+            description = "Beams of the search; 1 takes the best token each time (default: ${DEFAULT-VALUE}).")
     private int beams;
 
     @Option(names = "--max-new-tokens", paramLabel = "N", description = "Longest response (default: 32 for choices, else 256).")
     private Integer maxNewTokens;
 
-    @Option(names = "--template", defaultValue = "COMPAT", description = "${COMPLETION-CANDIDATES}: LLM-Adapters' bytes, the same without stray blanks, or without its first sentence (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--template", defaultValue = "COMPAT",
+            description = "${COMPLETION-CANDIDATES}: LLM-Adapters' bytes, the same without stray blanks, or without its first sentence (default: ${DEFAULT-VALUE}).")
     private PromptTemplate template;
 
-    @Option(names = "--aqua", paramLabel = "RULE", defaultValue = "FIRST", description = "Which capital letter of a response is its answer, in sets of letters: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--aqua", paramLabel = "RULE", defaultValue = "FIRST",
+            description = "Which capital letter of a response is its answer, in sets of letters: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
     private LetterRule letterRule;
 
-    @Option(names = "--length-norm", defaultValue = "GENERATED", description = "By which length a beam's score is divided: ${COMPLETION-CANDIDATES}, the prompt included (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--length-norm", defaultValue = "GENERATED",
+            description = "By which length a beam's score is divided: ${COMPLETION-CANDIDATES}, the prompt included (default: ${DEFAULT-VALUE}).")
     private LengthNorm lengthNorm;
 
     /// A set to ask and the file it is in.

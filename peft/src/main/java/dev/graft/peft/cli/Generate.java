@@ -40,7 +40,8 @@ final class Generate implements Callable<Integer> {
     @Option(names = "--prompts", paramLabel = "FILE", description = "More prompts, one a line; '-' reads standard input.")
     private Path file;
 
-    @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "128", description = "Most tokens to add (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--max-new-tokens", paramLabel = "N", defaultValue = "128",
+            description = "Most tokens to add (default: ${DEFAULT-VALUE}).")
     private int maxNewTokens;
 
     @Option(names = "--min-new-tokens", paramLabel = "N", description = "No end before this many.")
@@ -61,7 +62,8 @@ final class Generate implements Callable<Integer> {
     @Option(names = "--min-p", paramLabel = "P", description = "Draw among those at least P times as probable as the best.")
     private Double minP;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "Of the draws; the same seed gives the same text (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "0",
+            description = "Of the draws; the same seed gives the same text (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     @Option(names = "--repetition-penalty", paramLabel = "X", description = "Above 1 makes tokens that are there already less likely.")
@@ -73,7 +75,8 @@ final class Generate implements Callable<Integer> {
     @Option(names = "--beams", paramLabel = "N", description = "Beam search with N beams.")
     private Integer beams;
 
-    @Option(names = "--length-penalty", paramLabel = "X", defaultValue = "1", description = "Of the beam search: above 0 favours longer texts (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--length-penalty", paramLabel = "X", defaultValue = "1",
+            description = "Of the beam search: above 0 favours longer texts (default: ${DEFAULT-VALUE}).")
     private double lengthPenalty;
 
     @Option(names = "--stop", paramLabel = "TEXT", description = "Text that ends generation; may be repeated.")

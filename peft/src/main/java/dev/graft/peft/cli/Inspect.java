@@ -21,9 +21,10 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /// Shows what a model is made of, and where an adapter would go. Reads config.json only, so it takes no memory for weights.
-@Command(name = "inspect", mixinStandardHelpOptions = true, sortOptions = false, modelTransformer = MethodOptions.class, description = "Shows a model's layers and shapes, and the places and parameter counts of an adapter.", footer = {
-        "", "The options of a method (graft methods NAME) are taken here, too. Example:",
-        "  graft inspect --model DIR --method lora --r 16 --target-modules q_proj,v_proj"})
+@Command(name = "inspect", mixinStandardHelpOptions = true, sortOptions = false, modelTransformer = MethodOptions.class,
+        description = "Shows a model's layers and shapes, and the places and parameter counts of an adapter.", footer = {
+                "", "The options of a method (graft methods NAME) are taken here, too. Example:",
+                "  graft inspect --model DIR --method lora --r 16 --target-modules q_proj,v_proj"})
 final class Inspect implements Callable<Integer> {
     @Spec
     private CommandSpec spec;

@@ -29,10 +29,11 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /// Logits, loss and gradients for given token ids: how anyone compares Graft's numbers with another framework's.
-@Command(name = "logits", mixinStandardHelpOptions = true, description = "Computes logits, loss and gradients of given token ids, to compare with another framework.", footer = {
-        "",
-        "INPUT is a safetensors file with input_ids and attention_mask and, optionally, labels, all [B, T] of i64 or i32. Labels of -100 do not count; padding may be on either side; positions count unmasked tokens from 0.",
-        "OUTPUT gets logits [B, T, V] and, with labels, loss [1]: the mean over the shifted labels that count. With --grads also grad.KEY for each parameter of the adapter, KEY as in its saved file, or of the model when there is no adapter. All are f32, and so is the arithmetic; dropout is off."})
+@Command(name = "logits", mixinStandardHelpOptions = true,
+        description = "Computes logits, loss and gradients of given token ids, to compare with another framework.", footer = {
+                "",
+                "INPUT is a safetensors file with input_ids and attention_mask and, optionally, labels, all [B, T] of i64 or i32. Labels of -100 do not count; padding may be on either side; positions count unmasked tokens from 0.",
+                "OUTPUT gets logits [B, T, V] and, with labels, loss [1]: the mean over the shifted labels that count. With --grads also grad.KEY for each parameter of the adapter, KEY as in its saved file, or of the model when there is no adapter. All are f32, and so is the arithmetic; dropout is off."})
 final class Logits implements Callable<Integer> {
     @Mixin
     private ModelOptions options;

@@ -13,8 +13,10 @@ import picocli.CommandLine.Spec;
 /// The command line, `graft`. Each command is a class of its own, listed in [#COMMANDS]; what goes wrong is told here, once.
 ///
 /// Exit codes: 0 done, 2 usage, 1 failure with a message and, after `--stacktrace`, where it came from.
-@Command(name = "graft", synopsisSubcommandLabel = "COMMAND", mixinStandardHelpOptions = true, versionProvider = Version.class, description = "Fine-tunes language models: small adapters are grafted onto a frozen trunk.", commandListHeading = "%nCommands:%n", footer = {
-        "", "graft COMMAND --help tells more. graft bench [...] runs the benchmarks."})
+@Command(name = "graft", synopsisSubcommandLabel = "COMMAND", mixinStandardHelpOptions = true, versionProvider = Version.class,
+        description = "Fine-tunes language models: small adapters are grafted onto a frozen trunk.",
+        commandListHeading = "%nCommands:%n",
+        footer = {"", "graft COMMAND --help tells more. graft bench [...] runs the benchmarks."})
 public final class Main implements Runnable {
     /// The commands in the order in which help lists them.
     private static final List<Class<?>> COMMANDS = List.of(Quickstart.class, Tune.class, Eval.class, Generate.class, Merge.class,

@@ -14,9 +14,10 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /// Folds an adapter into the weights and writes the model, which then needs no adapter.
-@Command(name = "merge", mixinStandardHelpOptions = true, sortOptions = false, description = "Folds an adapter into a model's weights and writes the result as a Hugging Face folder.", footer = {
-        "", "Methods that do not fold into weights (graft methods says which) are refused. Example:",
-        "  graft merge --model DIR --adapter DIR --output DIR"})
+@Command(name = "merge", mixinStandardHelpOptions = true, sortOptions = false,
+        description = "Folds an adapter into a model's weights and writes the result as a Hugging Face folder.", footer = {
+                "", "Methods that do not fold into weights (graft methods says which) are refused. Example:",
+                "  graft merge --model DIR --adapter DIR --output DIR"})
 final class Merge implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
@@ -24,10 +25,12 @@ final class Merge implements Callable<Integer> {
     @Mixin
     private ModelOptions options;
 
-    @Option(names = "--output", required = true, paramLabel = "DIR", description = "Where the merged model goes, with the tokenizer's files.")
+    @Option(names = "--output", required = true, paramLabel = "DIR",
+            description = "Where the merged model goes, with the tokenizer's files.")
     private Path output;
 
-    @Option(names = "--dtype", paramLabel = "TYPE", description = "How the weights are written: F32, BF16 or F16 (default: as they are stored).")
+    @Option(names = "--dtype", paramLabel = "TYPE",
+            description = "How the weights are written: F32, BF16 or F16 (default: as they are stored).")
     private DType dtype;
 
     @Override

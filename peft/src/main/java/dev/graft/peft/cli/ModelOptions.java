@@ -9,13 +9,16 @@ import picocli.CommandLine.Option;
 
 /// Which model a command runs, and with which adapter: the options that commands share.
 final class ModelOptions {
-    @Option(names = "--model", required = true, paramLabel = "DIR", description = "A Hugging Face folder: config.json, weights and, where text goes in or out, tokenizer.json.")
+    @Option(names = "--model", required = true, paramLabel = "DIR",
+            description = "A Hugging Face folder: config.json, weights and, where text goes in or out, tokenizer.json.")
     Path model;
 
-    @Option(names = "--adapter", paramLabel = "DIR", description = "An adapter, in PEFT's or LLM-Adapters' format; without it the bare model.")
+    @Option(names = "--adapter", paramLabel = "DIR",
+            description = "An adapter, in PEFT's or LLM-Adapters' format; without it the bare model.")
     Path adapter;
 
-    @Option(names = "--weights", paramLabel = "FORM", defaultValue = "STORED", description = "How weights are held: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}). The arithmetic is F32 in each.")
+    @Option(names = "--weights", paramLabel = "FORM", defaultValue = "STORED",
+            description = "How weights are held: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}). The arithmetic is F32 in each.")
     LoadOptions.Weights weights;
 
     /// A model with what is attached to it; closes both.

@@ -37,26 +37,31 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /// Trains a small LLaMA from scratch, and says how well it predicts text it has not seen, beside a trigram model.
-@Command(name = "pretrain", mixinStandardHelpOptions = true, sortOptions = false, description = "Trains a small LLaMA from scratch, on generated stories or a text of yours.", footer = {
-        "",
-        "With the defaults: the model of the quickstart. Writes a Hugging Face folder with its tokenizer, and pretraining.json with the figures."})
+@Command(name = "pretrain", mixinStandardHelpOptions = true, sortOptions = false,
+        description = "Trains a small LLaMA from scratch, on generated stories or a text of yours.", footer = {
+                "",
+                "With the defaults: the model of the quickstart. Writes a Hugging Face folder with its tokenizer, and pretraining.json with the figures."})
 final class Pretrain implements Callable<Integer> {
     @Option(names = "--output", required = true, paramLabel = "DIR", description = "Where the model goes.")
     private Path output;
 
-    @Option(names = "--text", paramLabel = "FILE", description = "Texts to learn, separated by empty lines; one in fifty is held out. Without it: generated stories.")
+    @Option(names = "--text", paramLabel = "FILE",
+            description = "Texts to learn, separated by empty lines; one in fifty is held out. Without it: generated stories.")
     private Path text;
 
-    @Option(names = "--stories", paramLabel = "N", defaultValue = "150000", description = "Generated stories to learn (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--stories", paramLabel = "N", defaultValue = "150000",
+            description = "Generated stories to learn (default: ${DEFAULT-VALUE}).")
     private int stories;
 
-    @Option(names = "--vocab-size", paramLabel = "N", defaultValue = "1024", description = "Entries of the tokenizer that is trained first (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--vocab-size", paramLabel = "N", defaultValue = "1024",
+            description = "Entries of the tokenizer that is trained first (default: ${DEFAULT-VALUE}).")
     private int vocabSize;
 
     @Option(names = "--hidden-size", paramLabel = "N", defaultValue = "128", description = "Width (default: ${DEFAULT-VALUE}).")
     private int hiddenSize;
 
-    @Option(names = "--intermediate-size", paramLabel = "N", defaultValue = "352", description = "Width inside the MLP (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--intermediate-size", paramLabel = "N", defaultValue = "352",
+            description = "Width inside the MLP (default: ${DEFAULT-VALUE}).")
     private int intermediateSize;
 
     @Option(names = "--layers", paramLabel = "N", defaultValue = "4", description = "Blocks (default: ${DEFAULT-VALUE}).")
@@ -65,7 +70,8 @@ final class Pretrain implements Callable<Integer> {
     @Option(names = "--heads", paramLabel = "N", defaultValue = "4", description = "Attention heads (default: ${DEFAULT-VALUE}).")
     private int heads;
 
-    @Option(names = "--key-value-heads", paramLabel = "N", defaultValue = "4", description = "Heads of keys and values (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--key-value-heads", paramLabel = "N", defaultValue = "4",
+            description = "Heads of keys and values (default: ${DEFAULT-VALUE}).")
     private int keyValueHeads;
 
     @Option(names = "--length", paramLabel = "N", defaultValue = "128", description = "Tokens per example (default: ${DEFAULT-VALUE}).")
@@ -77,13 +83,16 @@ final class Pretrain implements Callable<Integer> {
     @Option(names = "--batch-size", paramLabel = "N", defaultValue = "16", description = "Examples per step (default: ${DEFAULT-VALUE}).")
     private int batchSize;
 
-    @Option(names = "--learning-rate", paramLabel = "X", defaultValue = "0.003", description = "Largest rate; 100 steps of warm-up, then a cosine to 0 (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--learning-rate", paramLabel = "X", defaultValue = "0.003",
+            description = "Largest rate; 100 steps of warm-up, then a cosine to 0 (default: ${DEFAULT-VALUE}).")
     private double learningRate;
 
-    @Option(names = "--dtype", paramLabel = "TYPE", defaultValue = "BF16", description = "How the weights are written: F32, BF16 or F16 (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--dtype", paramLabel = "TYPE", defaultValue = "BF16",
+            description = "How the weights are written: F32, BF16 or F16 (default: ${DEFAULT-VALUE}).")
     private DType dtype;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "1", description = "Of the stories, the first weights and the order (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "1",
+            description = "Of the stories, the first weights and the order (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     private record Corpus(List<String> training, List<String> heldOut) {

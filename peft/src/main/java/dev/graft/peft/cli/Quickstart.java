@@ -47,24 +47,28 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /// The whole way in three minutes: a small model that cannot solve word problems, three adapters that teach it, the same evaluation for all four.
-@Command(name = "quickstart", mixinStandardHelpOptions = true, sortOptions = false, description = "Fine-tunes a small model with LoRA, a series and a parallel adapter, and evaluates all four.", footer = {
-        "",
-        "The model comes with Graft, which pretrained it itself ('graft pretrain'). The task is word problems that need two sums; none of the numbers in an evaluation problem occur together in training."})
+@Command(name = "quickstart", mixinStandardHelpOptions = true, sortOptions = false,
+        description = "Fine-tunes a small model with LoRA, a series and a parallel adapter, and evaluates all four.", footer = {
+                "",
+                "The model comes with Graft, which pretrained it itself ('graft pretrain'). The task is word problems that need two sums; none of the numbers in an evaluation problem occur together in training."})
 final class Quickstart implements Callable<Integer> {
     private static final List<String> MODEL = List.of("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
             "pretraining.json");
     private static final Task TASK = Task.numeric("word_problems", 40, false);
 
-    @Option(names = "--output", paramLabel = "DIR", defaultValue = "graft-quickstart", description = "Where everything goes (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--output", paramLabel = "DIR", defaultValue = "graft-quickstart",
+            description = "Where everything goes (default: ${DEFAULT-VALUE}).")
     private Path output;
 
-    @Option(names = "--steps", paramLabel = "N", defaultValue = "600", description = "Training steps per adapter (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--steps", paramLabel = "N", defaultValue = "600",
+            description = "Training steps per adapter (default: ${DEFAULT-VALUE}).")
     private int steps;
 
     @Option(names = "--problems", paramLabel = "N", defaultValue = "200", description = "Evaluation problems (default: ${DEFAULT-VALUE}).")
     private int problems;
 
-    @Option(names = "--seed", paramLabel = "N", defaultValue = "1", description = "Of problems, first weights and order (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "1",
+            description = "Of problems, first weights and order (default: ${DEFAULT-VALUE}).")
     private long seed;
 
     /// One line of the table.

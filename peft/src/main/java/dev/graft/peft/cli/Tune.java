@@ -42,11 +42,12 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /// Trains an adapter on records of instructions and responses.
-@Command(name = "tune", mixinStandardHelpOptions = true, sortOptions = false, modelTransformer = Tune.Options.class, description = "Trains an adapter on a frozen model.", footer = {
-        "",
-        "Each method has options of its own, such as --r 16 or --target-modules q_proj,v_proj: graft methods NAME lists them.",
-        "Ctrl-C ends a run with a checkpoint; the same command with --resume goes on from there, to the same bits. Example:",
-        "  graft tune --model DIR --data records.json --method lora --r 16 --lora-alpha 32 --output DIR --validation-size 120"})
+@Command(name = "tune", mixinStandardHelpOptions = true, sortOptions = false, modelTransformer = Tune.Options.class,
+        description = "Trains an adapter on a frozen model.", footer = {
+                "",
+                "Each method has options of its own, such as --r 16 or --target-modules q_proj,v_proj: graft methods NAME lists them.",
+                "Ctrl-C ends a run with a checkpoint; the same command with --resume goes on from there, to the same bits. Example:",
+                "  graft tune --model DIR --data records.json --method lora --r 16 --lora-alpha 32 --output DIR --validation-size 120"})
 final class Tune implements Callable<Integer> {
     /// Where the settings of a run come from.
     private enum Recipe {
@@ -71,37 +72,46 @@ final class Tune implements Callable<Integer> {
     @Mixin
     private ModelOptions options;
 
-    @Option(names = "--data", required = true, paramLabel = "FILE", description = "Records to learn: .json or .jsonl, plain or .gz, with the fields instruction, input (may be empty) and output.")
+    @Option(names = "--data", required = true, paramLabel = "FILE",
+            description = "Records to learn: .json or .jsonl, plain or .gz, with the fields instruction, input (may be empty) and output.")
     private Path data;
 
-    @Option(names = "--method", paramLabel = "NAME", description = "Kind of a new adapter: graft methods lists them. Without it, --adapter is trained on.")
+    @Option(names = "--method", paramLabel = "NAME",
+            description = "Kind of a new adapter: graft methods lists them. Without it, --adapter is trained on.")
     private String method;
 
-    @Option(names = "--output", required = true, paramLabel = "DIR", description = "Where the adapter goes, with checkpoints, metrics.jsonl, TensorBoard's events and the loss curve.")
+    @Option(names = "--output", required = true, paramLabel = "DIR",
+            description = "Where the adapter goes, with checkpoints, metrics.jsonl, TensorBoard's events and the loss curve.")
     private Path output;
 
     @Option(names = "--resume", description = "Go on from the last checkpoint in --output; from the beginning when there is none yet.")
     private boolean resume;
 
-    @Option(names = "--validation-size", paramLabel = "N", defaultValue = "0", description = "Records of --data to hold out for validation (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--validation-size", paramLabel = "N", defaultValue = "0",
+            description = "Records of --data to hold out for validation (default: ${DEFAULT-VALUE}).")
     private int validationSize;
 
     @Option(names = "--validation-data", paramLabel = "FILE", description = "Records to validate on instead.")
     private Path validationData;
 
-    @Option(names = "--template", paramLabel = "NAME", description = "The text around a record: ${COMPLETION-CANDIDATES} (default: CLEAN; COMPAT in LLM-Adapters' recipe).")
+    @Option(names = "--template", paramLabel = "NAME",
+            description = "The text around a record: ${COMPLETION-CANDIDATES} (default: CLEAN; COMPAT in LLM-Adapters' recipe).")
     private PromptTemplate template;
 
-    @Option(names = "--cutoff-len", paramLabel = "N", defaultValue = "256", description = "Cut texts to this many tokens (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--cutoff-len", paramLabel = "N", defaultValue = "256",
+            description = "Cut texts to this many tokens (default: ${DEFAULT-VALUE}).")
     private int cutoffLen;
 
-    @Option(names = "--train-on-inputs", arity = "0..1", fallbackValue = "true", paramLabel = "BOOLEAN", description = "Learn the prompt as well as the response (default: false; true in LLM-Adapters' recipe).")
+    @Option(names = "--train-on-inputs", arity = "0..1", fallbackValue = "true", paramLabel = "BOOLEAN",
+            description = "Learn the prompt as well as the response (default: false; true in LLM-Adapters' recipe).")
     private Boolean trainOnInputs;
 
-    @Option(names = "--recipe", paramLabel = "NAME", defaultValue = "GRAFT", description = "Where defaults come from: ${COMPLETION-CANDIDATES}. LLM_ADAPTERS trains as that project's script does (default: ${DEFAULT-VALUE}).")
+    @Option(names = "--recipe", paramLabel = "NAME", defaultValue = "GRAFT",
+            description = "Where defaults come from: ${COMPLETION-CANDIDATES}. LLM_ADAPTERS trains as that project's script does (default: ${DEFAULT-VALUE}).")
     private Recipe recipe;
 
-    @Option(names = "--config", paramLabel = "FILE", description = "Settings as JSON, batch_size for --batch-size; options given here come before.")
+    @Option(names = "--config", paramLabel = "FILE",
+            description = "Settings as JSON, batch_size for --batch-size; options given here come before.")
     private Path configFile;
 
     private record Data(List<Example> train, List<Example> validation) {
