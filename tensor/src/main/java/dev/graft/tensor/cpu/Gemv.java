@@ -16,6 +16,7 @@ final class Gemv {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final Kernels KERNELS = Gemm.KERNELS;
     private static final int SUMS = 16;
+    private static final int STREAMS = 4;
     private static final int MOST_ROWS = 8;
     private static final int LEAST_COLS = 2 * Kernels.DOT_STEP;
 
@@ -52,6 +53,10 @@ final class Gemv {
     }
 
     /// x: packed rows, `xRow` bytes each.
+    ///
+    /// Of a block of 16 rows of w the i-th, the i+4-th, the i+8-th and the i+12-th are read together, for i = 0, 1, 2, 3. So each of the four
+    /// streams runs on through memory; with four neighbours at a time two streams would share a page where rows are short, which the
+    /// hardware's prefetcher does not follow.
     private record Rows(MemorySegment x, long xRow, Matrix w, Matrix y, Epilogue epilogue) {
         /// The rows `[from, to)` of w, 16 at most.
         void run(int from, int to, Scratch own) {
@@ -60,8 +65,8 @@ final class Gemv {
                     one(m, from, to, own);
                 }
             } else {
-                for (int n = from; n < to; n += 4) {
-                    several(n, Math.min(4, to - n), own);
+                for (int i = 0; i < Math.min(STREAMS, to - from); i++) {
+                    several(from + i, to, own);
                 }
             }
         }
@@ -69,14 +74,16 @@ final class Gemv {
         private void one(int m, int from, int to, Scratch own) {
             int k = w.cols(), whole = k - k % Kernels.DOT_STEP;
             long xm = m * xRow;
-            for (int n = from; n < to; n += 4) {
-                int last = to - 1, r1 = Math.min(n + 1, last), r2 = Math.min(n + 2, last), r3 = Math.min(n + 3, last); // the last row again
-                long o0 = w.address(n, 0), o1 = w.address(r1, 0), o2 = w.address(r2, 0), o3 = w.address(r3, 0);
-                long so = (n - from) * KERNELS.lanes() * 4L;
+            for (int i = 0; i < STREAMS; i++) {
+                int last = to - 1, r0 = Math.min(from + i, last), r1 = Math.min(r0 + 4, last), r2 = Math.min(r0 + 8, last),
+                        r3 = Math.min(r0 + 12, last); // beyond the end the last row again
+                long o0 = w.address(r0, 0), o1 = w.address(r1, 0), o2 = w.address(r2, 0), o3 = w.address(r3, 0);
+                long so = (long) i * STREAMS * KERNELS.lanes() * 4;
                 if (w.type() == DType.I8) {
                     Matrix s = w.scales();
                     long half = 2 * KERNELS.lanes() * 4L;
-                    KERNELS.dotsOfBlocks(w.segment(), o0, o1, s.segment(), s.address(n, 0), s.address(r1, 0), x, xm, whole, own.sums(), so);
+                    KERNELS.dotsOfBlocks(w.segment(), o0, o1, s.segment(), s.address(r0, 0), s.address(r1, 0), x, xm, whole, own.sums(),
+                            so);
                     KERNELS.dotsOfBlocks(w.segment(), o2, o3, s.segment(), s.address(r2, 0), s.address(r3, 0), x, xm, whole, own.sums(),
                             so + half);
                 } else {
@@ -85,20 +92,23 @@ final class Gemv {
             }
             KERNELS.fold(own.sums(), own.folded(), own.workspace());
             for (int n = from; n < to; n++) {
-                store(m, n, own.folded().get(FLOAT, (n - from) * 4L) + rest(m, n, whole));
+                int i = (n - from) % STREAMS, stream = (n - from) / STREAMS;
+                store(m, n, own.folded().get(FLOAT, (i * STREAMS + stream) * 4L) + rest(m, n, whole));
             }
         }
 
-        /// Four rows of w at most, by four rows of x at a time.
-        private void several(int n, int count, Scratch own) {
-            int k = w.cols(), whole = k - k % Kernels.DOT_STEP, last = n + count - 1;
-            long o1 = w.address(Math.min(n + 1, last), 0), o2 = w.address(Math.min(n + 2, last), 0), o3 = w.address(last, 0);
+        /// The rows n, n + 4, n + 8 and n + 12 of w, as far as they come before `to`, by four rows of x at a time.
+        private void several(int n, int to, Scratch own) {
+            int k = w.cols(), whole = k - k % Kernels.DOT_STEP, last = to - 1;
+            long o1 = w.address(Math.min(n + 4, last), 0), o2 = w.address(Math.min(n + 8, last), 0),
+                    o3 = w.address(Math.min(n + 12, last), 0);
             for (int m = 0; m < y.rows(); m += 4) {
                 KERNELS.dots4x4(w.segment(), w.address(n, 0), o1, o2, o3, x, m * xRow, xRow, whole, own.sums(), 0);
                 KERNELS.fold(own.sums(), own.folded(), own.workspace());
-                for (int i = 0; i < count; i++) {
+                for (int stream = 0; n + stream * STREAMS < to; stream++) {
                     for (int j = 0; j < Math.min(4, y.rows() - m); j++) {
-                        store(m + j, n + i, own.folded().get(FLOAT, (4 * i + j) * 4L) + rest(m + j, n + i, whole));
+                        int row = n + stream * STREAMS;
+                        store(m + j, row, own.folded().get(FLOAT, (4 * stream + j) * 4L) + rest(m + j, row, whole));
                     }
                 }
             }
