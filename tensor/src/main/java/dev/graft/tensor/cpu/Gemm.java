@@ -135,18 +135,21 @@ public final class Gemm {
         void run() {
             int panels = Math.ceilDiv(c.cols(), NR), threads = Parallel.threads();
             int groups = panels % threads == 0 || panels >= 8 * threads ? 1 : Math.clamp(4 * threads / panels, 1, Math.max(1, mc / 96));
+            int atOnce = groups == 1 && b.hasPlainRows() ? Scratch.PANELS : 1;
+            int tiles = Math.ceilDiv(mc, MR);
             long work = Math.max(1, (long) mc * NR * kc / groups);
             Parallel.range((long) panels * groups, Math.ceilDiv(GRAIN, work), (from, to) -> {
                 try (Scratch own = Scratch.borrow()) {
-                    int packed = -1;
+                    int start = 0, end = 0; // of the panels that are packed
                     for (long task = from; task < to; task++) {
                         int panel = (int) (task / groups), group = (int) (task % groups);
-                        if (panel != packed) {
-                            pack(panel, own);
-                            packed = panel;
+                        if (panel >= end) {
+                            start = panel;
+                            end = (int) Math.min(panel + atOnce, Math.ceilDiv(to, groups));
+                            pack(start, end, own);
                         }
-                        int tiles = Math.ceilDiv(mc, MR);
-                        rows(panel, tiles * group / groups * MR, Math.min(mc, tiles * (group + 1) / groups * MR), own);
+                        rows(panel, own.panel(panel - start), tiles * group / groups * MR, Math.min(mc, tiles * (group + 1) / groups * MR),
+                                own);
                     }
                 }
             });
@@ -157,16 +160,24 @@ public final class Gemm {
             return Math.max(0, Math.min(panel * NR, c.cols() - NR));
         }
 
-        private void pack(int panel, Scratch own) {
-            int n = begin(panel);
-            Pack.copy(b, k0, kc, n, Math.min(NR, c.cols() - n), own.panel(), 0, NR * 4L, own);
+        /// Some panels at once, a few rows of all of them at a time: where B lies in rows, a panel's part of one is but two cache lines in a
+        /// page of its own.
+        private void pack(int from, int to, Scratch own) {
+            int step = to - from == 1 ? Math.max(1, kc) : 64;
+            for (int k = 0; k < kc; k += step) {
+                for (int panel = from; panel < to; panel++) {
+                    int n = begin(panel);
+                    Pack.copy(b, k0 + k, Math.min(step, kc - k), n, Math.min(NR, c.cols() - n), own.panel(panel - from), k * NR * 4L,
+                            NR * 4L, own);
+                }
+            }
         }
 
-        private void rows(int panel, int from, int to, Scratch own) {
+        private void rows(int panel, MemorySegment packedB, int from, int to, Scratch own) {
             int n = begin(panel);
             for (int i = from; i < to; i += MR) {
                 int rows = Math.min(MR, to - i);
-                KERNELS.tile(rows, packed, (long) i * Kernels.A_ROW, own.panel(), 0, own.tile(), kc);
+                KERNELS.tile(rows, packed, (long) i * Kernels.A_ROW, packedB, 0, own.tile(), kc);
                 if (n == panel * NR && n + NR <= c.cols() && c.colStride() == 1 && hasPlainBias()) {
                     store(m0 + i, rows, n, own.tile());
                 } else {

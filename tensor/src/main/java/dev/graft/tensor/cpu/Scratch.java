@@ -11,13 +11,16 @@ final class Scratch implements AutoCloseable {
     private static final ConcurrentLinkedDeque<Scratch> FREE = new ConcurrentLinkedDeque<>();
     private static final int ALIGNMENT = 4096;
 
+    /// Packed panels of B, which together fill half of a second-level cache.
+    static final int PANELS = 4;
+
     /// Rows and columns of the stage, where weights are floats for a moment between widening and transposing.
     static final int STAGE_ROWS = 32;
     static final int STAGE_COLS = 128;
     static final int STAGE_ROW = (STAGE_COLS + 16) * 4;
 
     private final MemorySegment tile;
-    private final MemorySegment panel;
+    private final MemorySegment[] panels = new MemorySegment[PANELS];
     private final MemorySegment stage;
     private final MemorySegment sums;
     private final MemorySegment folded;
@@ -28,7 +31,7 @@ final class Scratch implements AutoCloseable {
     /// Use [#borrow].
     Scratch(Kernels kernels) {
         tile = allocate((long) kernels.tileRows() * kernels.tileCols() * 4);
-        panel = allocate((long) Kernels.KC * kernels.tileCols() * 4);
+        for (int i = 0; i < PANELS; i++) panels[i] = allocate((long) Kernels.KC * kernels.tileCols() * 4);
         stage = allocate((long) STAGE_ROWS * STAGE_ROW);
         sums = allocate(16L * kernels.lanes() * 4);
         folded = allocate(16 * 4);
@@ -51,9 +54,9 @@ final class Scratch implements AutoCloseable {
         return tile;
     }
 
-    /// One packed panel of B: [KC, tileCols].
-    MemorySegment panel() {
-        return panel;
+    /// One of the packed panels of B: [KC, tileCols].
+    MemorySegment panel(int i) {
+        return panels[i];
     }
 
     MemorySegment stage() {
