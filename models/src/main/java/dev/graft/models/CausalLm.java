@@ -85,6 +85,12 @@ public abstract class CausalLm extends Module implements StepModel {
         return new CausalSession(this, prompts, maxNewTokens);
     }
 
+    /// What config.json says, less what virtual tokens take.
+    @Override
+    public final int maxPositions() {
+        return config().maxPositions() - virtualTokens();
+    }
+
     /// Whether training holds only each block's input and computes the rest again in the backward pass: a third more time for much less memory.
     public final void checkpointing(boolean on) {
         checkpointing = on;

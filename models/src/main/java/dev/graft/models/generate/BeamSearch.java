@@ -41,7 +41,6 @@ public final class BeamSearch {
     private float[] scores;
     private final List<Hypothesis> finished = new ArrayList<>();
     private int length;
-    private boolean improvable = true;
     private boolean done;
 
     /// @param promptLength tokens of the prompt, which count where [LengthNorm#FULL] says so
@@ -152,9 +151,10 @@ public final class BeamSearch {
         scores = grownScores;
         float worst = full() ? finished.getLast().score() : NEVER;
         boolean byFinalLength = config.earlyStopping() == EarlyStopping.NEVER && config.lengthPenalty() > 0;
-        improvable &= normalised(scores[0], byFinalLength ? config.maxNewTokens() : length, false) > worst;
+        boolean improvable = normalised(scores[0], byFinalLength ? config.maxNewTokens() : length, false) > worst;
         done = !improvable || full() && config.earlyStopping() == EarlyStopping.AT_ONCE
                 || candidates.stream().allMatch(Candidate::finishes);
+        if (done && finished.isEmpty()) throw GenerationException.ruledOut();
         return step;
     }
 

@@ -7,5 +7,5 @@ import java.util.Optional;
 /// @param ids    the generated ids, without the prompt; an end token is the last of them
 /// @param reason why it ended
 /// @param score  for beam search, the log-probability normalised by length; otherwise 0
-/// @param text   the ids as text, special tokens left out, cut before a stop string; absent if the generator has no tokenizer
+/// @param text   the ids as text, without the end token and special tokens, cut before a stop string; absent if the generator has no tokenizer
 public record Generation(int[] ids, FinishReason reason, float score, Optional<String> text) {}

@@ -194,7 +194,8 @@ public final class Generator {
         BeamSearch.Hypothesis best = search.finished().getFirst();
         boolean eos = config.eosIds().contains(best.ids()[best.ids().length - 1]);
         FinishReason reason = eos ? FinishReason.EOS : best.ended() ? FinishReason.STOP_STRING : FinishReason.LENGTH;
-        Optional<String> text = tokenizer.map(t -> t.decode(best.ids())).map(whole -> {
+        int[] said = eos ? Arrays.copyOf(best.ids(), best.ids().length - 1) : best.ids();
+        Optional<String> text = tokenizer.map(t -> t.decode(said)).map(whole -> {
             int at = stops.find(whole, 0);
             return at < 0 ? whole : whole.substring(0, at);
         });

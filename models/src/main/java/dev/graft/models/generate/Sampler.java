@@ -21,7 +21,7 @@ public interface Sampler {
                 }
             }
             if (best < 0) {
-                throw new GenerationException("every token is ruled out; no_repeat_ngram_size or min_new_tokens leaves no way to go on");
+                throw GenerationException.ruledOut();
             }
             return best;
         };

@@ -44,7 +44,7 @@ final class Softmax {
             max = Math.max(max, score);
         }
         if (max == Float.NEGATIVE_INFINITY) {
-            throw new GenerationException("every token is ruled out; no_repeat_ngram_size or min_new_tokens leaves no way to go on");
+            throw GenerationException.ruledOut();
         }
         return max;
     }

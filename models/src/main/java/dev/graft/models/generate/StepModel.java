@@ -13,4 +13,10 @@ public interface StepModel {
     /// @param prompts      the ids of each row, none empty
     /// @param maxNewTokens how many tokens a row will grow by at most
     Session open(List<int[]> prompts, int maxNewTokens);
+
+    /// Tokens of the longest text, prompt and continuation together, that the model was made for. It reads on beyond and understands less.
+    /// No bound unless the model says so.
+    default int maxPositions() {
+        return Integer.MAX_VALUE;
+    }
 }

@@ -55,6 +55,14 @@ class GeneratorTest {
     }
 
     @Test
+    void eachStepIsDrawnAnew() {
+        ScriptedModel flat = new ScriptedModel(_ -> new float[V]);
+        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(200).withSampling(1, 0, 1, 7);
+        int[] ids = new Generator(flat, config).generate(List.of(new int[] {1})).getFirst().ids();
+        assertThat(Arrays.stream(ids).distinct()).hasSize(V);
+    }
+
+    @Test
     void drawsFollowTheProbabilities() {
         Sampler sampler = Sampler.multinomial(11);
         int[] counts = new int[4];
@@ -66,6 +74,11 @@ class GeneratorTest {
         assertThat(counts[1]).isZero();
         assertThat(counts[0] / (double) draws).isBetween(0.49, 0.51);
         assertThat(counts[2] / (double) draws).isBetween(0.29, 0.31);
+    }
+
+    @Test
+    void theFirstOfTheBestTokensIsTaken() {
+        assertThat(Sampler.greedy().next(new float[] {1, 3, Float.NEGATIVE_INFINITY, 3}, 0, 0)).isOne();
     }
 
     @Test
@@ -81,6 +94,12 @@ class GeneratorTest {
                 () -> new Generator(new ScriptedModel(_ -> new float[] {Float.NaN, 0, 0}), GenerationConfig.defaults().withBeams(2))
                         .generate(prompts))
                 .isInstanceOf(GenerationException.class).hasMessageContaining("NaN");
+        ScriptedModel flat = new ScriptedModel(_ -> new float[3]);
+        for (int beams : new int[] {1, 2}) { // after three tokens there is none that has not been
+            GenerationConfig config = GenerationConfig.defaults().withNoRepeatNgramSize(1).withBeams(beams);
+            assertThatThrownBy(() -> new Generator(flat, config).generate(List.of(new int[] {0})))
+                    .isInstanceOf(GenerationException.class).hasMessageContaining("ruled out");
+        }
     }
 
     @Test
@@ -135,24 +154,6 @@ class GeneratorTest {
     }
 
     @Test
-    void hypothesesCanBeNormalisedByTheFullLengthAsInOlderVersions() {
-        GenerationConfig config = GenerationConfig.defaults().withEosIds(List.of(0)).withMaxNewTokens(4).withBeams(2, 1,
-                EarlyStopping.HEURISTIC, LengthNorm.FULL);
-        BeamSearch search = new BeamSearch(config, 10, _ -> false);
-        float[] first = {-9, -0.5f, -1f, -9};
-        search.advance(new float[][] {first, first});
-        assertThat(search.beams()).isDeepEqualTo(new int[][] {{1}, {2}});
-        BeamSearch.Step step = search.advance(new float[][] {{-0.25f, -9, -9, -2}, {-9, -9, -9, -0.5f}});
-        assertThat(search.finished()).singleElement().satisfies(h -> {
-            assertThat(h.ids()).containsExactly(1, 0);
-            assertThat(h.score()).isEqualTo(-0.75f / 11); // ten of the prompt and one, the end not counted
-            assertThat(h.ended()).isTrue();
-        });
-        assertThat(step.parents()).containsExactly(1, 0);
-        assertThat(step.tokens()).containsExactly(3, 3);
-    }
-
-    @Test
     void aStopStringEndsTheTextAndIsNotHandedOut() {
         int[] script = tokenizer.encode("There were 6 roses. The end, and more", false);
         ScriptedModel reciter = reciter(script);
@@ -167,6 +168,35 @@ class GeneratorTest {
         Generation searched = new Generator(reciter, tokenizer, config.withBeams(3)).generate(List.of(tokenizer.encode("Once"))).getFirst();
         assertThat(searched.text()).hasValue("There were 6 ro");
         assertThat(searched.reason()).isEqualTo(FinishReason.STOP_STRING);
+        assertThat(searched.ids()).as("it ends with the token that completes the stop string").isEqualTo(streamed.ids());
+        assertThat(pieces).doesNotContain("");
+    }
+
+    @Test
+    void aStopStringOfOneCharacterMayBeSeveralTokens() {
+        int[] script = tokenizer.encode("x \uD83D\uDE42 caf\u00e9", false);
+        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(script.length).withStopStrings(List.of("\uD83D\uDE42"));
+        for (int beams : new int[] {1, 2}) {
+            Generation generation = new Generator(reciter(script), tokenizer, config.withBeams(beams))
+                    .generate(List.of(tokenizer.encode("Once"))).getFirst();
+            assertThat(generation.text()).as("%d beams", beams).hasValue("x ");
+            assertThat(tokenizer.decode(generation.ids())).as("%d beams", beams).endsWith("\uD83D\uDE42");
+        }
+    }
+
+    @Test
+    void anEndTokenIsNotPartOfTheTextWhateverItSpells() {
+        int[] script = tokenizer.encode("Stop here. And more", false);
+        int stop = tokenizer.encode(".", false)[0];
+        assertThat(tokenizer.special(stop)).isFalse();
+        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(script.length).withEosIds(List.of(stop));
+        for (int beams : new int[] {1, 2}) {
+            Generation generation = new Generator(reciter(script), tokenizer, config.withBeams(beams))
+                    .generate(List.of(tokenizer.encode("Once"))).getFirst();
+            assertThat(generation.text()).as("%d beams", beams).hasValue("Stop here");
+            assertThat(generation.ids()).as("%d beams", beams).endsWith(stop);
+            assertThat(generation.reason()).isEqualTo(FinishReason.EOS);
+        }
     }
 
     @Test
@@ -201,6 +231,8 @@ class GeneratorTest {
         assertThatThrownBy(() -> config.withMaxNewTokens(0)).hasMessageContaining("max_new_tokens must be above 0, got 0");
         assertThatThrownBy(() -> config.withSampling(-1, 0, 1, 0)).hasMessageContaining("temperature");
         assertThatThrownBy(() -> config.withBeams(0)).hasMessageContaining("num_beams");
+        assertThatThrownBy(() -> new GenerationConfig(9, 0, true, 1, 0, 1, 0, 1, 0, 2, 1, EarlyStopping.HEURISTIC, LengthNorm.GENERATED,
+                List.of(), List.of(), 0)).hasMessageContaining("cannot be combined with num_beams");
         assertThatThrownBy(() -> config.withStopStrings(List.of(""))).hasMessageContaining("stop_strings");
         assertThat(new Generator(model, config).generate(List.of())).isEmpty();
     }
@@ -214,6 +246,13 @@ class GeneratorTest {
         assertThat(GenerationConfig.read(dir))
                 .isEqualTo(GenerationConfig.defaults().withBeams(1, 1, EarlyStopping.NEVER, LengthNorm.GENERATED)
                         .withSampling(0.6, 40, 0.9, 0).withEosIds(List.of(7, 8)));
+        Files.writeString(dir.resolve("generation_config.json"),
+                """
+                {"max_new_tokens": 9, "min_new_tokens": 2, "min_p": 0.1, "repetition_penalty": 1.1, "no_repeat_ngram_size": 4, "num_beams": 3,
+                 "length_penalty": 2.0, "early_stopping": true, "stop_strings": ["a", "b"], "eos_token_id": 7}""");
+        assertThat(GenerationConfig.read(dir)).isEqualTo(GenerationConfig.defaults().withMaxNewTokens(9).withMinNewTokens(2).withMinP(0.1)
+                .withRepetitionPenalty(1.1).withNoRepeatNgramSize(4).withBeams(3, 2, EarlyStopping.AT_ONCE, LengthNorm.GENERATED)
+                .withStopStrings(List.of("a", "b")).withEosIds(List.of(7)));
         Files.writeString(dir.resolve("generation_config.json"), "{\"top_p\": 3}");
         assertThatThrownBy(() -> GenerationConfig.read(dir)).hasMessageContaining("generation_config.json").hasMessageContaining("top_p");
     }
