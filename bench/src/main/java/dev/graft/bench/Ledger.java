@@ -7,7 +7,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
 
@@ -36,9 +38,44 @@ public record Ledger(Environment environment, List<Result> results) {
             double max = Arrays.stream(r.perJvm()).max().orElse(t);
             text.append("| %s | %s | %d | %s | %s – %s | %s | %s | %s | %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(),
                     time(t), time(min), time(max), rate(r.tokens() / t), rate(r.flops() / t / 1e9), rate(r.bytes() / t / 1e9), share(r),
-                    r.peakResident() == null ? "" : "%.0f MB".formatted(r.peakResident() / 1e6)));
+                    memory(r)));
         }
         return text.toString();
+    }
+
+    /// A Markdown table of ours and of other libraries' that do the same on as many threads; empty without any.
+    String againstPeers() {
+        StringBuilder text = new StringBuilder();
+        for (Result theirs : results) {
+            for (Result ours : results) {
+                if (!ours.standsBeside(theirs)) continue;
+                if (text.isEmpty()) text.append("""
+                        | bench | parameters | threads | Graft | peer | its rate | Graft : peer | peak resident, Graft : peer |
+                        | --- | --- | --- | --- | --- | --- | --- | --- |
+                        """);
+                text.append(
+                        "| %s | %s | %d | %s | %s | %s | %.2fx | %s : %s |%n".formatted(ours.bench(), params(ours.params()), ours.threads(),
+                                rate(ours), peer(theirs), rate(theirs), theirs.seconds() / ours.seconds(), memory(ours), memory(theirs)));
+            }
+        }
+        return text.toString();
+    }
+
+    /// A library, and at which of its parameters that are no part of the task or of its name.
+    private static String peer(Result r) {
+        Map<String, String> params = new TreeMap<>(r.params());
+        params.entrySet().removeAll(r.peer().params().entrySet());
+        params.values().removeIf(v -> r.peer().library().toLowerCase(Locale.ROOT).contains(v.toLowerCase(Locale.ROOT)));
+        return (r.peer().library() + " " + params(params)).strip();
+    }
+
+    private static String rate(Result r) {
+        return r.tokens() > 0 ? rate(r.tokens() / r.seconds()) + " tokens/s"
+                : r.flops() > 0 ? rate(r.flops() / r.seconds() / 1e9) + " GFLOP/s" : time(r.seconds());
+    }
+
+    private static String memory(Result r) {
+        return r.peakResident() == null ? "" : "%.0f MB".formatted(r.peakResident() / 1e6);
     }
 
     private String share(Result r) {

@@ -4,8 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
-import org.openjdk.jmh.results.RunResult;
+import java.util.Map;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
@@ -13,11 +14,11 @@ import org.openjdk.jmh.runner.options.CommandLineOptionException;
 import org.openjdk.jmh.runner.options.CommandLineOptions;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 
-/// The benches' command line: JMH's own, with two additions.
+/// The benches' command line: JMH's own, with a few additions.
 ///
 /// ```
-/// graft bench PATTERN… [JMH options] [--threads 1,2] [--out FILE]     runs, prints shares of the machine's peak, writes JSON
-/// graft bench report [DIR]                                            writes DIR/RESULTS.md from DIR/results/*.json
+/// graft bench [--peers] PATTERN… [JMH options] [--threads 1,2] [--rounds N] [--out FILE]     runs, prints tables, writes JSON
+/// graft bench report [DIR]                                                                   writes DIR/RESULTS.md from DIR/results/*.json
 /// ```
 public final class Main {
     private static final List<String> JVM = List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
@@ -42,22 +43,40 @@ public final class Main {
 
     private static void run(List<String> args) throws IOException, RunnerException, CommandLineOptionException {
         List<String> command = List.copyOf(args);
+        if (args.remove("--peers") && System.getProperty("graft.peers") == null)
+            throw new IllegalArgumentException("--peers comes first, ./graft bench --peers PATTERN...: the launcher builds what it needs");
         List<String> threads = List.of(option(args, "--threads", String.valueOf(Runtime.getRuntime().availableProcessors())).split(","));
+        int rounds = Integer.parseInt(option(args, "--rounds", "1"));
         String out = option(args, "--out", null);
-        List<Result> results = new ArrayList<>();
-        for (String t : threads) {
-            List<String> jvm = new ArrayList<>(JVM);
-            jvm.add("-Dgraft.threads=" + Integer.parseInt(t));
-            ChainedOptionsBuilder options = new OptionsBuilder().parent(new CommandLineOptions(args.toArray(String[]::new)))
-                    .jvmArgsPrepend(jvm.toArray(String[]::new)).addProfiler(PeakResident.class).shouldFailOnError(true);
-            for (RunResult r : new Runner(options.build()).run()) results.add(Result.of(r, Integer.parseInt(t)));
+        CommandLineOptions jmh = new CommandLineOptions(args.toArray(String[]::new));
+        if (jmh.shouldList() || jmh.shouldListWithParams()) {
+            if (jmh.shouldList()) new Runner(jmh).list();
+            else new Runner(jmh).listWithParams(jmh);
+            return;
         }
-        Ledger ledger = new Ledger(Environment.here(command), results);
-        System.out.println(ledger.table());
+        Map<List<Object>, Result> results = new LinkedHashMap<>();
+        for (int round = 0; round < rounds; round++) {
+            for (String t : threads) {
+                for (Result r : measure(jmh, Integer.parseInt(t), rounds > 1)) {
+                    results.merge(List.of(r.bench(), r.params(), r.threads()), r, Result::and);
+                }
+            }
+        }
+        Ledger ledger = new Ledger(Environment.here(command), List.copyOf(results.values()));
+        System.out.println(ledger.table() + "\n" + ledger.againstPeers());
         if (out != null) {
             ledger.write(Path.of(out));
             System.out.println("wrote " + out);
         }
+    }
+
+    private static List<Result> measure(CommandLineOptions jmh, int threads, boolean onceEach) throws RunnerException {
+        List<String> jvm = new ArrayList<>(JVM);
+        jvm.add("-Dgraft.threads=" + threads);
+        ChainedOptionsBuilder options = new OptionsBuilder().parent(jmh).jvmArgsPrepend(jvm.toArray(String[]::new))
+                .addProfiler(PeakResident.class).shouldFailOnError(true);
+        if (onceEach && !jmh.getForkCount().hasValue()) options.forks(1);
+        return new Runner(options.build()).run().stream().map(r -> Result.of(r, threads)).toList();
     }
 
     private static void report(Path dir) throws IOException {
@@ -83,14 +102,23 @@ public final class Main {
     }
 
     private static final String HELP = """
-            usage: graft bench PATTERN... [JMH options] [--threads 1,2] [--out FILE]
+            usage: graft bench [--peers] PATTERN... [JMH options] [--threads 1,2] [--rounds N] [--out FILE]
                    graft bench report [DIR]
 
-            Runs the JMH benches whose names match, each in fresh JVMs, and prints time, GFLOP/s, GB/s and, when PeakBench
-            is among them, the share of the peak that the same run measured. --out keeps everything as JSON.
+            Runs the JMH benches whose names match, each in five fresh JVMs, and prints time, tokens/s, GFLOP/s, GB/s, peak
+            memory and, when PeakBench is among them, the share of the peak that the same run measured. docs/benchmarks.md
+            tells what each bench measures and how to get figures that mean something.
+
+              --threads 1,2   runs everything with each of these numbers of threads; default: all cores
+              --rounds N      goes N times over all benches, one JVM each, in place of five JVMs in a row: a slow minute of
+                              the machine then hits all alike
+              --out FILE      keeps everything as JSON
+              --peers         adds the benches of other libraries, and their ratio to ours; comes first. What it downloads
+                              the first time are several hundred megabytes.
 
               graft bench 'MatMulBench|PeakBench' --threads 1,2 --out bench/results/gemm.json
               graft bench MatMulBench -p shape=512x2048x2048 -p form=NT -f 1
+              graft bench --peers 'TrainingStepBench|LibtorchStepBench' --threads 1,2 --rounds 5
               graft bench -lp            all benches and their parameters
               graft bench report         bench/RESULTS.md from bench/results/*.json
             """;

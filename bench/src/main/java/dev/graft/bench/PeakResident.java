@@ -14,9 +14,17 @@ import org.openjdk.jmh.results.IterationResult;
 import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.ScalarResult;
 
-/// The most physical memory that a bench's process ever held (`VmHWM` of `/proc`, Linux only), its set-up and the JVM itself included.
+/// The most physical memory that a bench's process ever held (`VmHWM` of `/proc`, Linux only), its set-up and the JVM itself included; of a bench whose work
+/// another process does, that one's.
 public final class PeakResident implements InternalProfiler {
     static final String LABEL = "peak resident";
+
+    private static volatile Path status = Path.of("/proc/self/status");
+
+    /// From now on this process is the one that counts.
+    public static void watch(ProcessHandle process) {
+        status = Path.of("/proc/" + process.pid() + "/status");
+    }
 
     @Override
     public void beforeIteration(BenchmarkParams bench, IterationParams iteration) {
@@ -24,7 +32,6 @@ public final class PeakResident implements InternalProfiler {
 
     @Override
     public Collection<? extends Result<?>> afterIteration(BenchmarkParams bench, IterationParams iteration, IterationResult result) {
-        Path status = Path.of("/proc/self/status");
         if (!Files.exists(status)) return List.of();
         try {
             return Files.readAllLines(status).stream().filter(l -> l.startsWith("VmHWM:"))

@@ -13,7 +13,8 @@ final class Report {
         StringBuilder text = new StringBuilder("""
                 # Results
 
-                Generated from `results/*.json` by `./graft bench report`; do not edit. A time is the median over fresh JVMs of their medians.
+                Generated from `results/*.json` by `./graft bench report`; do not edit. A time is the median over fresh JVMs of their medians. Against a
+                peer: above 1 Graft is the faster one. What is measured and how: [docs/benchmarks.md](../docs/benchmarks.md).
                 """);
         for (Path file : files) {
             Ledger ledger = Ledger.read(file);
@@ -22,6 +23,8 @@ final class Report {
             text.append(
                     "%s, %d cores, %s, JDK %s, %s, commit %s.%n%n".formatted(e.cpu(), e.cores(), e.os(), e.jdk(), e.date(), e.commit()));
             text.append("    ").append(e.command()).append("\n\n").append(ledger.table());
+            String peers = ledger.againstPeers();
+            if (!peers.isEmpty()) text.append("\n").append(peers);
         }
         return text.toString();
     }

@@ -15,9 +15,10 @@ import org.openjdk.jmh.results.RunResult;
 ///
 /// @param perJvm median seconds a call, one per fresh JVM
 /// @param samples seconds a call of every iteration
+/// @param peer what of ours it stands beside, if it is another library's; else null
 /// @param peakResident most bytes of physical memory that any of the processes held; null where the system does not say
 public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes,
-        double tokens, Double peakResident) {
+        double tokens, Peer peer, Double peakResident) {
 
     static Result of(RunResult run, int threads) {
         BenchmarkParams p = run.getParams();
@@ -26,14 +27,34 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         double unit = p.getTimeUnit().toNanos(1) / (double) TimeUnit.SECONDS.toNanos(1);
         double[] perJvm = run.getBenchmarkResults().stream().mapToDouble(r -> median(times(r).map(t -> t * unit).toArray())).toArray();
         double[] samples = run.getBenchmarkResults().stream().flatMapToDouble(r -> times(r).map(t -> t * unit)).toArray();
-        Work work = work(p, params);
+        Object bench = instance(p, params);
+        Work work = bench instanceof Work.Known known ? known.work() : new Work(0, 0);
+        Peer peer = bench instanceof Peer.Known known ? known.peer() : null;
         String name = p.getBenchmark().replace("dev.graft.bench.", "");
-        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peakResident(run));
+        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peer, peakResident(run));
+    }
+
+    /// This and a later measurement of the same, as one.
+    Result and(Result later) {
+        Double peak = peakResident == null || later.peakResident == null ? null
+                : Double.valueOf(Math.max(peakResident, later.peakResident));
+        return new Result(bench, params, threads, joined(perJvm, later.perJvm), joined(samples, later.samples), flops, bytes, tokens, peer,
+                peak);
+    }
+
+    private static double[] joined(double[] first, double[] second) {
+        return DoubleStream.concat(Arrays.stream(first), Arrays.stream(second)).toArray();
     }
 
     /// Median over the JVMs of their medians.
     public double seconds() {
         return median(perJvm);
+    }
+
+    /// Whether the other is another library's and does what this does, on as many threads.
+    boolean standsBeside(Result other) {
+        return other.peer != null && threads == other.threads && bench.equals(other.peer.bench())
+                && params.entrySet().containsAll(other.peer.params().entrySet());
     }
 
     private static DoubleStream times(BenchmarkResult r) {
@@ -52,22 +73,19 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         return n % 2 == 1 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
     }
 
-    /// What a call costs: asked of an instance of the bench with these parameters set.
-    private static Work work(BenchmarkParams p, Map<String, String> params) {
+    /// An instance of the bench with these parameters set, to be asked what it knows of itself.
+    private static Object instance(BenchmarkParams p, Map<String, String> params) {
+        String before = System.setProperty("graft.threads", threads(p));
         try {
-            Class<?> type = Class.forName(p.getBenchmark().substring(0, p.getBenchmark().lastIndexOf('.')));
-            if (!Work.Known.class.isAssignableFrom(type)) return new Work(0, 0);
-            String before = System.setProperty("graft.threads", threads(p));
-            try {
-                Object bench = type.getDeclaredConstructor().newInstance();
-                for (Map.Entry<String, String> e : params.entrySet()) set(bench, type.getField(e.getKey()), e.getValue());
-                return ((Work.Known) bench).work();
-            } finally {
-                if (before == null) System.clearProperty("graft.threads");
-                else System.setProperty("graft.threads", before);
-            }
+            Object bench = Class.forName(p.getBenchmark().substring(0, p.getBenchmark().lastIndexOf('.'))).getDeclaredConstructor()
+                    .newInstance();
+            for (Map.Entry<String, String> e : params.entrySet()) set(bench, bench.getClass().getField(e.getKey()), e.getValue());
+            return bench;
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException("cannot ask " + p.getBenchmark() + " for its work", e);
+        } finally {
+            if (before == null) System.clearProperty("graft.threads");
+            else System.setProperty("graft.threads", before);
         }
     }
 

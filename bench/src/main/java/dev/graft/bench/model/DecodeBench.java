@@ -28,7 +28,8 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 3, time = 2)
 @Measurement(iterations = 4, time = 2)
 public class DecodeBench implements Work.Known {
-    private static final int TOKENS = 64;
+    /// Tokens that one call decodes.
+    public static final int TOKENS = 64;
 
     @Param({"f32", "bf16", "q8"})
     public String weights;
@@ -75,6 +76,11 @@ public class DecodeBench implements Work.Known {
 
     @Override
     public Work work() {
+        return work(weights);
+    }
+
+    /// What one token costs: every weight of a matrix once.
+    public static Work work(String weights) {
         double values = RandomModels.DECODING_BLOCKS + RandomModels.DECODING_HEAD;
         return new Work(2 * values, values * switch (weights) {
             case "f32" -> 4;
