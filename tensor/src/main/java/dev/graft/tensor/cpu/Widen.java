@@ -41,13 +41,21 @@ final class Widen {
                 }
             }
             case BF16 -> {
-                for (int i = 0; i < rows; i++) {
-                    bf16(from, fo + i * fromRow, to, too + i * toRow, n);
+                if (n == 2 * L) {
+                    twoVectorsBf16(from, fo, fromRow, to, too, toRow, rows);
+                } else {
+                    for (int i = 0; i < rows; i++) {
+                        bf16(from, fo + i * fromRow, to, too + i * toRow, n);
+                    }
                 }
             }
             case F16 -> {
-                for (int i = 0; i < rows; i++) {
-                    f16(from, fo + i * fromRow, to, too + i * toRow, n);
+                if (n == 2 * L) {
+                    twoVectorsF16(from, fo, fromRow, to, too, toRow, rows);
+                } else {
+                    for (int i = 0; i < rows; i++) {
+                        f16(from, fo + i * fromRow, to, too + i * toRow, n);
+                    }
                 }
             }
             case F64, I64, I32, I8 -> throw new AssertionError(type);
@@ -61,6 +69,20 @@ final class Widen {
                     .intoMemorySegment(to, too + i * toRow, Lanes.ORDER);
             FloatVector.fromMemorySegment(Lanes.F32, from, fo + i * fromRow + Lanes.BYTES, Lanes.ORDER)
                     .intoMemorySegment(to, too + i * toRow + Lanes.BYTES, Lanes.ORDER);
+        }
+    }
+
+    private static void twoVectorsBf16(MemorySegment from, long fo, long fromRow, MemorySegment to, long too, long toRow, int rows) {
+        for (int i = 0; i < rows; i++) {
+            bf16(from, fo + i * fromRow).intoMemorySegment(to, too + i * toRow, Lanes.ORDER);
+            bf16(from, fo + i * fromRow + Lanes.BYTES / 2).intoMemorySegment(to, too + i * toRow + Lanes.BYTES, Lanes.ORDER);
+        }
+    }
+
+    private static void twoVectorsF16(MemorySegment from, long fo, long fromRow, MemorySegment to, long too, long toRow, int rows) {
+        for (int i = 0; i < rows; i++) {
+            f16(from, fo + i * fromRow).intoMemorySegment(to, too + i * toRow, Lanes.ORDER);
+            f16(from, fo + i * fromRow + Lanes.BYTES / 2).intoMemorySegment(to, too + i * toRow + Lanes.BYTES, Lanes.ORDER);
         }
     }
 
