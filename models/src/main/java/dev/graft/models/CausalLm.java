@@ -3,7 +3,6 @@ package dev.graft.models;
 import dev.graft.models.generate.Session;
 import dev.graft.models.generate.StepModel;
 import dev.graft.nn.Embedding;
-import dev.graft.nn.Init;
 import dev.graft.nn.Layer;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
@@ -14,6 +13,7 @@ import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.op.Checkpoint;
+import dev.graft.tensor.op.Random;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -117,16 +117,17 @@ public abstract class CausalLm extends Module implements StepModel {
     public final void initialise(long seed) {
         parameters().forEach(p -> {
             try (var _ = Scope.untracked()) {
-                p.fill(init(p, seed));
+                p.fill(init(p, seed, 0, p.shape().dim(0)));
             }
         });
     }
 
-    /// The values a parameter of a new model starts from.
-    final Tensor init(Parameter p, long seed) {
-        Init init = p.shape().rank() > 1 ? Init.normal(config().initializerRange())
-                : p.name().endsWith(".bias") ? Init.zeros() : Init.ones();
-        return init.values(p.shape(), seed * 31 + p.name().hashCode());
+    /// Rows `[from, to)` of the values a parameter of a new model starts from. Parts are as the whole would be.
+    final Tensor init(Parameter p, long seed, int from, int to) {
+        Spec rows = new Spec(p.shape().with(0, to - from), DType.F32);
+        if (p.shape().rank() == 1) return Tensor.full(rows, p.name().endsWith(".bias") ? 0 : 1);
+        long start = from * (p.shape().size() / p.shape().dim(0));
+        return new Random(rows, Random.Law.NORMAL, seed * 31 + p.name().hashCode(), start).apply().mul(config().initializerRange());
     }
 
     /// Number of weights and biases, shared ones once.

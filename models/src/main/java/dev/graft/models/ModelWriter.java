@@ -23,9 +23,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.LongConsumer;
 import java.util.function.Supplier;
 
-/// Writes models as Hugging Face folders: config.json and safetensors, one tensor in memory at a time. A parameter that two parts share is written once.
+/// Writes models as Hugging Face folders: config.json and safetensors, one tensor in memory at a time, widened or drawn some
+/// rows at a time. A parameter that two parts share is written once.
 public final class ModelWriter {
     /// Where files are cut, in bytes, unless told otherwise.
     public static final long SHARD = 5_000_000_000L;
@@ -48,12 +50,24 @@ public final class ModelWriter {
     /// @param dtype F32, BF16 or F16 for all parameters; null for each as it is stored
     /// @param maxShardBytes where files are cut; a larger tensor gets a file of its own
     public static void save(CausalLm model, Path folder, DType dtype, long maxShardBytes) {
-        write(model, folder, p -> dtype == null ? stored(p) : dtype, p -> p.weight().dense(), maxShardBytes);
+        write(model, folder, p -> dtype == null ? stored(p) : dtype, p -> {
+            Tensor all = p.weight().dense();
+            return (from, to) -> all.slice(0, from, to);
+        }, maxShardBytes, _ -> {
+        });
     }
 
     /// Writes a new, random model without ever holding it: what [CausalLm#initialise] with this seed gives. The model needs no values.
     public static void saveRandom(CausalLm model, long seed, Path folder, DType dtype, long maxShardBytes) {
-        write(model, folder, _ -> dtype, p -> model.init(p, seed), maxShardBytes);
+        saveRandom(model, seed, folder, dtype, maxShardBytes, _ -> {
+        });
+    }
+
+    /// Writes a new, random model.
+    ///
+    /// @param progress told now and then how many bytes of weights are done
+    public static void saveRandom(CausalLm model, long seed, Path folder, DType dtype, long maxShardBytes, LongConsumer progress) {
+        write(model, folder, _ -> dtype, p -> (from, to) -> model.init(p, seed, from, to), maxShardBytes, progress);
     }
 
     /// Copies tokenizer and generation settings from one model's folder to another's, as far as they are there.
@@ -70,9 +84,14 @@ public final class ModelWriter {
         }
     }
 
-    private static void write(CausalLm model, Path folder, Function<Parameter, DType> dtype, Function<Parameter, Tensor> values,
-            long maxShardBytes) {
-        try (Staging staging = new Staging()) {
+    /// The values of a parameter, some rows at a time.
+    private interface Rows {
+        Tensor of(int from, int to);
+    }
+
+    private static void write(CausalLm model, Path folder, Function<Parameter, DType> dtype, Function<Parameter, Rows> values,
+            long maxShardBytes, LongConsumer progress) {
+        try (Staging staging = new Staging(progress)) {
             List<TensorSource> tensors = model.parameters().map(p -> {
                 Spec spec = new Spec(p.shape(), floating(dtype.apply(p)));
                 return new TensorSource(p.name(), StoredType.of(spec.dtype()), spec.shape(),
@@ -109,16 +128,34 @@ public final class ModelWriter {
 
     /// Host memory that each tensor in turn passes through.
     private static final class Staging implements AutoCloseable {
-        private Storage block;
+        private static final long CHUNK = 8 << 20;
 
-        MemorySegment bytes(Spec spec, Supplier<Tensor> values) {
+        private final LongConsumer progress;
+        private Storage block;
+        private long done;
+
+        Staging(LongConsumer progress) {
+            this.progress = progress;
+        }
+
+        MemorySegment bytes(Spec spec, Supplier<Rows> values) {
             close();
             block = HostMemory.shared().allocate(spec.bytes());
-            MemorySegment bytes = block.segment().asSlice(0, spec.bytes());
+            int rows = spec.shape().dim(0);
+            long width = spec.bytes() / rows;
+            int step = Math.clamp(CHUNK / width, 1, rows);
             try (var _ = Scope.untracked()) {
-                values.get().to(spec.dtype()).copyTo(bytes);
+                Rows parts = values.get();
+                for (int from = 0; from < rows; from += step) {
+                    int to = Math.min(rows, from + step);
+                    MemorySegment part = block.segment().asSlice(from * width, (to - from) * width);
+                    try (var _ = Scope.open()) {
+                        parts.of(from, to).to(spec.dtype()).copyTo(part);
+                    }
+                    progress.accept(done += part.byteSize());
+                }
             }
-            return bytes;
+            return block.segment().asSlice(0, spec.bytes());
         }
 
         @Override

@@ -15,9 +15,15 @@ import java.util.List;
 /// uniform = (bits >>> 40) · 2⁻²⁴               in [0, 1)
 /// normal  = √(−2 ln u₁) · cos(2π u₂)           Box-Muller, u₁ in (0, 1] from element 2i, u₂ from 2i + 1, 53 bits each
 /// ```
-public record Random(Spec spec, Law law, long seed) implements Primitive {
+///
+/// @param start number of the first element: above 0 for the later part of a tensor that is drawn in parts
+public record Random(Spec spec, Law law, long seed, long start) implements Primitive {
     public enum Law {
         UNIFORM, NORMAL
+    }
+
+    public Random(Spec spec, Law law, long seed) {
+        this(spec, law, seed, 0);
     }
 
     @Override
@@ -31,11 +37,12 @@ public record Random(Spec spec, Law law, long seed) implements Primitive {
         // nothing comes in
     }
 
-    /// Element `i`.
+    /// Element `i` of the result.
     public double value(long i) {
+        long at = start + i;
         return switch (law) {
-            case UNIFORM -> uniform(seed, i);
-            case NORMAL -> Math.sqrt(-2 * Math.log(1 - fraction(seed, 2 * i))) * Math.cos(2 * Math.PI * fraction(seed, 2 * i + 1));
+            case UNIFORM -> uniform(seed, at);
+            case NORMAL -> Math.sqrt(-2 * Math.log(1 - fraction(seed, 2 * at))) * Math.cos(2 * Math.PI * fraction(seed, 2 * at + 1));
         };
     }
 

@@ -145,7 +145,9 @@ public class OpContract {
                 for (double value : new double[] {0, -0.0, 1.7, 1e9, Double.NaN})
                     sources.add(OpCases.of(new Fill(Spec.of(dtype, n), value)));
                 if (!dtype.isFloating()) continue;
-                for (Random.Law law : Random.Law.values()) sources.add(OpCases.of(new Random(Spec.of(dtype, n), law, 42)));
+                for (Random.Law law : Random.Law.values()) {
+                    for (long start : new long[] {0, 1L << 40}) sources.add(OpCases.of(new Random(Spec.of(dtype, n), law, 42, start)));
+                }
             }
         }
         return each(sources, (backend, c) -> {
