@@ -87,7 +87,7 @@ final class Inspect implements Callable<Integer> {
                 blocks.size() < 2 ? "" : "x " + blocks.size()));
     }
 
-    private static String bytes(long bytes) {
+    static String bytes(long bytes) {
         return bytes < 1L << 30 ? String.format(Locale.ROOT, "%.1f MiB", bytes / 1048576.0)
                 : String.format(Locale.ROOT, "%.2f GiB", bytes / 1073741824.0);
     }
