@@ -17,6 +17,9 @@ import java.util.stream.Collectors;
 public record Ledger(Environment environment, List<Result> results) {
     private static final ObjectMapper JSON = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
 
+    /// What the JVM itself maps is less.
+    private static final double JVM_FILES = 64e6;
+
     static Ledger read(Path file) throws IOException {
         return JSON.readValue(file.toFile(), Ledger.class);
     }
@@ -75,7 +78,10 @@ public record Ledger(Environment environment, List<Result> results) {
     }
 
     private static String memory(Result r) {
-        return r.peakResident() == null ? "" : "%.0f MB".formatted(r.peakResident() / 1e6);
+        if (r.peakResident() == null) return "";
+        boolean maps = r.mappedResident() != null && r.mappedResident() > JVM_FILES;
+        return "%.0f MB".formatted(r.peakResident() / 1e6)
+                + (maps ? ", %.0f of them mapped files".formatted(r.mappedResident() / 1e6) : "");
     }
 
     private String share(Result r) {

@@ -17,8 +17,9 @@ import org.openjdk.jmh.results.RunResult;
 /// @param samples seconds a call of every iteration
 /// @param peer what of ours it stands beside, if it is another library's; else null
 /// @param peakResident most bytes of physical memory that any of the processes held; null where the system does not say
+/// @param mappedResident how many of them were pages of mapped files
 public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes,
-        double tokens, Peer peer, Double peakResident) {
+        double tokens, Peer peer, Double peakResident, Double mappedResident) {
 
     static Result of(RunResult run, int threads) {
         BenchmarkParams p = run.getParams();
@@ -28,18 +29,22 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         double[] perJvm = run.getBenchmarkResults().stream().mapToDouble(r -> median(times(r).map(t -> t * unit).toArray())).toArray();
         double[] samples = run.getBenchmarkResults().stream().flatMapToDouble(r -> times(r).map(t -> t * unit)).toArray();
         Object bench = instance(p, params);
-        Work work = bench instanceof Work.Known known ? known.work() : new Work(0, 0);
+        String method = p.getBenchmark().substring(p.getBenchmark().lastIndexOf('.') + 1);
+        Work work = bench instanceof Work.PerMethod known ? known.workOf(method) : new Work(0, 0);
         Peer peer = bench instanceof Peer.Known known ? known.peer() : null;
         String name = p.getBenchmark().replace("dev.graft.bench.", "");
-        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peer, peakResident(run));
+        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peer,
+                memory(run, PeakResident.LABEL), memory(run, PeakResident.MAPPED));
     }
 
     /// This and a later measurement of the same, as one.
     Result and(Result later) {
-        Double peak = peakResident == null || later.peakResident == null ? null
-                : Double.valueOf(Math.max(peakResident, later.peakResident));
         return new Result(bench, params, threads, joined(perJvm, later.perJvm), joined(samples, later.samples), flops, bytes, tokens, peer,
-                peak);
+                larger(peakResident, later.peakResident), larger(mappedResident, later.mappedResident));
+    }
+
+    private static Double larger(Double a, Double b) {
+        return a == null || b == null ? null : Double.valueOf(Math.max(a, b));
     }
 
     private static double[] joined(double[] first, double[] second) {
@@ -61,8 +66,8 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         return r.getIterationResults().stream().mapToDouble(i -> i.getPrimaryResult().getScore());
     }
 
-    private static Double peakResident(RunResult run) {
-        return run.getBenchmarkResults().stream().map(r -> r.getSecondaryResults().get(PeakResident.LABEL)).filter(Objects::nonNull)
+    private static Double memory(RunResult run, String label) {
+        return run.getBenchmarkResults().stream().map(r -> r.getSecondaryResults().get(label)).filter(Objects::nonNull)
                 .map(r -> r.getScore()).max(Double::compare).orElse(null);
     }
 

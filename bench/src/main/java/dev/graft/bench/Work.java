@@ -10,7 +10,17 @@ public record Work(double flops, double bytes, double tokens) {
     }
 
     /// A benchmark that knows its work. Called after its parameters are set, without its setup.
-    public interface Known {
+    public interface Known extends PerMethod {
         Work work();
+
+        @Override
+        default Work workOf(String method) {
+            return work();
+        }
+    }
+
+    /// A class of several benchmarks that knows the work of each.
+    public interface PerMethod {
+        Work workOf(String method);
     }
 }
