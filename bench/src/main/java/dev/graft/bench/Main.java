@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
@@ -27,24 +28,33 @@ public final class Main {
     private Main() {
     }
 
-    public static void main(String[] args) throws IOException, RunnerException {
-        if (args.length == 0 || List.of("help", "-h", "--help").contains(args[0])) {
+    public static void main(String[] args) throws IOException {
+        List<String> rest = new ArrayList<>(List.of(args));
+        boolean peers = rest.remove("--peers");
+        if (rest.isEmpty() || List.of("help", "-h", "--help").contains(rest.getFirst())) {
             System.out.println(HELP);
             return;
         }
         try {
-            if (args[0].equals("report")) report(Path.of(args.length > 1 ? args[1] : "bench"));
-            else run(new ArrayList<>(List.of(args)));
+            if (peers && System.getProperty("graft.peers") == null)
+                throw new IllegalArgumentException(
+                        "--peers comes first, ./graft bench --peers PATTERN...: the launcher builds what it needs");
+            if (rest.getFirst().equals("report")) report(Path.of(rest.size() > 1 ? rest.get(1) : "bench"));
+            else run(rest, List.of(args));
+        } catch (NoBenchmarksException e) {
+            System.err.println(
+                    "graft bench: no bench has this name; graft bench -l lists them, with --peers first those of other libraries, too");
+            System.exit(2);
         } catch (CommandLineOptionException | IllegalArgumentException e) {
             System.err.println("graft bench: " + e.getMessage());
             System.exit(2);
+        } catch (RunnerException e) {
+            System.err.println("graft bench: a bench failed; what it said is above. " + e.getMessage());
+            System.exit(1);
         }
     }
 
-    private static void run(List<String> args) throws IOException, RunnerException, CommandLineOptionException {
-        List<String> command = List.copyOf(args);
-        if (args.remove("--peers") && System.getProperty("graft.peers") == null)
-            throw new IllegalArgumentException("--peers comes first, ./graft bench --peers PATTERN...: the launcher builds what it needs");
+    private static void run(List<String> args, List<String> command) throws IOException, RunnerException, CommandLineOptionException {
         List<String> threads = List.of(option(args, "--threads", String.valueOf(Runtime.getRuntime().availableProcessors())).split(","));
         int rounds = Integer.parseInt(option(args, "--rounds", "1"));
         String out = option(args, "--out", null);
@@ -54,6 +64,7 @@ public final class Main {
             else new Runner(jmh).listWithParams(jmh);
             return;
         }
+        Environment environment = Environment.here(command);
         Map<List<Object>, Result> results = new LinkedHashMap<>();
         for (int round = 0; round < rounds; round++) {
             for (String t : threads) {
@@ -61,13 +72,11 @@ public final class Main {
                     results.merge(List.of(r.bench(), r.params(), r.threads()), r, Result::and);
                 }
             }
+            Ledger ledger = new Ledger(environment, List.copyOf(results.values()));
+            System.out.println(ledger.table() + "\n" + ledger.againstPeers());
+            if (out != null) ledger.write(Path.of(out));                         // each round: a run is long, and its last bench may fail
         }
-        Ledger ledger = new Ledger(Environment.here(command), List.copyOf(results.values()));
-        System.out.println(ledger.table() + "\n" + ledger.againstPeers());
-        if (out != null) {
-            ledger.write(Path.of(out));
-            System.out.println("wrote " + out);
-        }
+        if (out != null) System.out.println("wrote " + out);
     }
 
     private static List<Result> measure(CommandLineOptions jmh, int threads, boolean onceEach) throws RunnerException {

@@ -4,6 +4,7 @@ import dev.graft.models.CausalLm;
 import dev.graft.models.llama.Llama;
 import dev.graft.models.llama.LlamaConfig;
 import dev.graft.models.llama.RopeScaling;
+import dev.graft.nn.Init;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
@@ -12,8 +13,9 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /// Random-weight LLaMAs of the shapes that Graft and its peers are measured on.
 public final class RandomModels {
@@ -55,22 +57,21 @@ public final class RandomModels {
                         false, false, false, 0.02, OptionalInt.of(1), List.of(2), OptionalInt.empty()));
     }
 
+    /// Fills one parameter after the other: beside what is stored, never more than one is held in f32.
     private static CausalLm fill(CausalLm model, String weights) {
-        model.initialise(1);
-        switch (weights) {
-            case "f32" -> {
+        Set<Parameter> products = model.modules(Linear.class).map(Linear::weight).collect(Collectors.toSet());
+        model.parameters().forEach(p -> {
+            try (var _ = Scope.untracked()) {
+                boolean matrix = p.shape().rank() == 2;
+                Tensor values = (matrix ? Init.normal(0.02) : Init.ones()).values(p.shape(), p.name().hashCode());
+                p.fill(switch (weights) {
+                    case "f32" -> new Weight.Dense(values);
+                    case "bf16" -> new Weight.Dense(matrix ? values.to(DType.BF16) : values);
+                    case "q8" -> products.contains(p) ? Weight.Q8.of(values) : new Weight.Dense(values);
+                    default -> throw new IllegalArgumentException("no form of weights '" + weights + "'; there are f32, bf16, q8");
+                });
             }
-            case "bf16" -> model.parameters().filter(p -> p.shape().rank() == 2)
-                    .forEach(p -> store(p, w -> new Weight.Dense(w.to(DType.BF16))));
-            case "q8" -> model.modules(Linear.class).forEach(l -> store(l.weight(), Weight.Q8::of));
-            default -> throw new IllegalArgumentException("no form of weights '" + weights + "'; there are f32, bf16, q8");
-        }
+        });
         return model;
-    }
-
-    private static void store(Parameter p, Function<Tensor, Weight> form) {
-        try (var _ = Scope.untracked()) {
-            p.fill(form.apply(p.value()));
-        }
     }
 }

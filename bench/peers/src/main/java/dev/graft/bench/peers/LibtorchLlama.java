@@ -15,7 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 final class LibtorchLlama {
     static final int BATCH = 4;
     static final int TOKENS = 256;
-    private static final int VOCAB = 8192;
+    static final int VOCAB = 8192;
     private static final int HIDDEN = 768;
     private static final int LAYERS = 6;
     private static final int HEADS = 12;

@@ -62,6 +62,9 @@ public class LibtorchStepBench implements Peer.Known {
         optimizer = new AdamW(model.adapters(), options);
         ids = LibtorchLlama.ids();
         targets = LibtorchLlama.ids();
+        float first = step();
+        if (Math.abs(first - Math.log(LibtorchLlama.VOCAB)) > 0.5)
+            throw new IllegalStateException("an untrained model's loss is near ln %d, not %s".formatted(LibtorchLlama.VOCAB, first));
     }
 
     @Benchmark
