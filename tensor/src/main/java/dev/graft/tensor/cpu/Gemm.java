@@ -15,8 +15,8 @@ import java.util.function.IntFunction;
 /// overlap A or B.
 ///
 /// The method is Goto's ("Anatomy of high-performance matrix multiplication", 2008), turned round to suit a long K: A is packed once, by
-/// all threads, into rows of [Kernels#KC] floats; each thread then packs panels of B, one vector pair wide, and runs the register tile
-/// down all of A with a panel that stays in its L2 cache. Widening of weights happens in the packing. Products with few rows or few
+/// all threads, into rows of [Kernels#KC] floats; each thread then packs some panels of B, one vector pair wide, and runs the register tile
+/// over blocks of A and these panels, both of which stay in its L2 cache. Widening of weights happens in the packing. Products with few rows or few
 /// columns go to [Gemv].
 ///
 /// Each element of C is summed in an order that depends on the shapes alone: threads only decide who computes it.
@@ -131,25 +131,28 @@ public final class Gemm {
     /// The product of mc packed rows of A with all of B, over kc steps of the contraction.
     private record Block(MemorySegment packed, Matrix b, Matrix c, Epilogue epilogue, int m0, int mc, int k0, int kc) {
         /// Work is cut into panels, and where these are too few for the threads, panels into groups of rows; a group packs the panel
-        /// anew, which costs as much as some 15 rows.
+        /// anew, which costs as much as some 15 rows. As many panels as stay in cache are gone over with as many rows of A as stay there:
+        /// with one panel and all rows, A comes from the third-level cache for each panel, which is a tenth slower.
         void run() {
             int panels = Math.ceilDiv(c.cols(), NR), threads = Parallel.threads();
             int groups = panels % threads == 0 || panels >= 8 * threads ? 1 : Math.clamp(4 * threads / panels, 1, Math.max(1, mc / 96));
-            int atOnce = groups == 1 && b.hasPlainRows() ? Scratch.PANELS : 1;
+            int together = groups == 1 ? Scratch.PACKED / (NR * Math.max(1, kc)) : 1;
+            int block = Math.max(1, Scratch.PACKED / (MR * Math.max(1, kc))) * MR;
             int tiles = Math.ceilDiv(mc, MR);
             long work = Math.max(1, (long) mc * NR * kc / groups);
             Parallel.range((long) panels * groups, Math.ceilDiv(GRAIN, work), (from, to) -> {
                 try (Scratch own = Scratch.borrow()) {
-                    int start = 0, end = 0; // of the panels that are packed
-                    for (long task = from; task < to; task++) {
-                        int panel = (int) (task / groups), group = (int) (task % groups);
-                        if (panel >= end) {
-                            start = panel;
-                            end = (int) Math.min(panel + atOnce, Math.ceilDiv(to, groups));
-                            pack(start, end, own);
+                    int packed = -1;
+                    for (long task = from; task < to; task += together) {
+                        int first = (int) (task / groups), group = (int) (task % groups);
+                        int last = Math.min(first + together, (int) Math.ceilDiv(to, groups));
+                        if (first != packed) pack(first, last, own);
+                        packed = first;
+                        int end = Math.min(mc, tiles * (group + 1) / groups * MR);
+                        for (int i = tiles * group / groups * MR; i < end; i += block) {
+                            for (int panel = first; panel < last; panel++)
+                                rows(panel, panelAt(panel - first), i, Math.min(end, i + block), own);
                         }
-                        rows(panel, own.panel(panel - start), tiles * group / groups * MR, Math.min(mc, tiles * (group + 1) / groups * MR),
-                                own);
                     }
                 }
             });
@@ -163,21 +166,27 @@ public final class Gemm {
         /// Some panels at once, a few rows of all of them at a time: where B lies in rows, a panel's part of one is but two cache lines in a
         /// page of its own.
         private void pack(int from, int to, Scratch own) {
-            int step = to - from == 1 ? Math.max(1, kc) : 64;
+            int step = to - from == 1 || !b.hasPlainRows() ? Math.max(1, kc) : 128;
             for (int k = 0; k < kc; k += step) {
                 for (int panel = from; panel < to; panel++) {
                     int n = begin(panel);
-                    Pack.copy(b, k0 + k, Math.min(step, kc - k), n, Math.min(NR, c.cols() - n), own.panel(panel - from), k * NR * 4L,
+                    Pack.copy(b, k0 + k, Math.min(step, kc - k), n, Math.min(NR, c.cols() - n), own.panels(),
+                            panelAt(panel - from) + k * NR * 4L,
                             NR * 4L, own);
                 }
             }
         }
 
-        private void rows(int panel, MemorySegment packedB, int from, int to, Scratch own) {
+        /// Where the i-th of the packed panels begins.
+        private long panelAt(int i) {
+            return (long) i * kc * NR * 4;
+        }
+
+        private void rows(int panel, long at, int from, int to, Scratch own) {
             int n = begin(panel);
             for (int i = from; i < to; i += MR) {
                 int rows = Math.min(MR, to - i);
-                KERNELS.tile(rows, packed, (long) i * Kernels.A_ROW, packedB, 0, own.tile(), kc);
+                KERNELS.tile(rows, packed, (long) i * Kernels.A_ROW, own.panels(), at, own.tile(), kc);
                 if (n == panel * NR && n + NR <= c.cols() && c.colStride() == 1 && hasPlainBias()) {
                     store(m0 + i, rows, n, own.tile());
                 } else {

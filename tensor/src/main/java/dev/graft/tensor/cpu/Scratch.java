@@ -11,8 +11,9 @@ final class Scratch implements AutoCloseable {
     private static final ConcurrentLinkedDeque<Scratch> FREE = new ConcurrentLinkedDeque<>();
     private static final int ALIGNMENT = 4096;
 
-    /// Packed panels of B, which together fill half of a second-level cache.
-    static final int PANELS = 4;
+    /// Floats of packed A, and as many of packed B, that a thread works on before the next: 1 MB together, half of the second-level cache of a
+    /// server's core. At least a panel of full length.
+    static final int PACKED = 128 << 10;
 
     /// Rows and columns of the stage, where weights are floats for a moment between widening and transposing.
     static final int STAGE_ROWS = 32;
@@ -20,7 +21,7 @@ final class Scratch implements AutoCloseable {
     static final int STAGE_ROW = (STAGE_COLS + 16) * 4;
 
     private final MemorySegment tile;
-    private final MemorySegment[] panels = new MemorySegment[PANELS];
+    private final MemorySegment panels;
     private final MemorySegment stage;
     private final MemorySegment sums;
     private final MemorySegment folded;
@@ -31,7 +32,7 @@ final class Scratch implements AutoCloseable {
     /// Use [#borrow].
     Scratch(Kernels kernels) {
         tile = allocate((long) kernels.tileRows() * kernels.tileCols() * 4);
-        for (int i = 0; i < PANELS; i++) panels[i] = allocate((long) Kernels.KC * kernels.tileCols() * 4);
+        panels = allocate(PACKED * 4L);
         stage = allocate((long) STAGE_ROWS * STAGE_ROW);
         sums = allocate(16L * kernels.lanes() * 4);
         folded = allocate(16 * 4);
@@ -54,9 +55,9 @@ final class Scratch implements AutoCloseable {
         return tile;
     }
 
-    /// One of the packed panels of B: [KC, tileCols].
-    MemorySegment panel(int i) {
-        return panels[i];
+    /// Packed panels of B, one behind the other, each of [kc, tileCols].
+    MemorySegment panels() {
+        return panels;
     }
 
     MemorySegment stage() {

@@ -13,7 +13,7 @@ final class VectorKernels implements Kernels {
 
     VectorKernels() {
         Scratch s = new Scratch(this);
-        MemorySegment m = s.panel(0);
+        MemorySegment m = s.panels();
         for (int rows = 4; rows <= TILE_ROWS; rows += 2) {
             int r = rows; // warmed up here, because only the tiles keep vectors across the iterations of a loop
             WarmUp.untilCompiled(() -> tile(r, s.a(TILE_ROWS), 0, m, 0, s.tile(), 4));
