@@ -1,14 +1,16 @@
 package dev.graft.tensor.cpu;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
 /// The one thread pool of the CPU backend.
 ///
-/// [#range] cuts an index range into as many equal parts as there are threads and runs them at once, the caller taking the first. Workers
-/// spin for some microseconds after a part, since the next op usually follows, and then park. Two pools that spin would fight for the
-/// cores, so there is no second one.
+/// [#range] cuts an index range into a few equal parts a thread. The caller takes parts from the front and the workers from the back until
+/// none is left: a thread goes on where it was in memory, and one that the system wakes late, or takes a core from, delays the others by a
+/// part at most. Workers spin for some microseconds after a range, since the next op usually follows, and then park. Two pools that spin
+/// would fight for the cores, so there is no second one.
 ///
 /// The number of threads comes from the system property `graft.threads` (default: the available processors) and can be changed by
 /// [#threads(int)]. It must never show in a result: a body may depend on the part it is given only in which indices it handles.
@@ -20,6 +22,7 @@ public final class Parallel {
     }
 
     private static final long SPIN_NANOS = 30_000;
+    private static final int PARTS = 4;
     private static final int MOST_THREADS = 1024;
 
     private static final ReentrantLock POOL = new ReentrantLock();
@@ -67,12 +70,7 @@ public final class Parallel {
             return;
         }
         try {
-            int parts = (int) Math.min(threads, grains);
-            if (parts == 1) {
-                body.run(0, n);
-            } else {
-                new Job(n, grain, grains, parts, body).run();
-            }
+            new Job(n, grain, grains, (int) Math.min((long) threads * PARTS, grains), body).run();
         } finally {
             POOL.unlock();
         }
@@ -89,10 +87,10 @@ public final class Parallel {
         return Integer.parseInt(wanted);
     }
 
-    /// The workers `1..parts-1`; called by the holder of the pool.
-    private static Worker[] workers(int parts) {
-        if (workers.length < parts - 1) {
-            Worker[] more = new Worker[parts - 1];
+    /// At least `count` workers; called by the holder of the pool.
+    private static Worker[] workers(int count) {
+        if (workers.length < count) {
+            Worker[] more = new Worker[count];
             System.arraycopy(workers, 0, more, 0, workers.length);
             for (int i = workers.length; i < more.length; i++) {
                 more[i] = new Worker(i + 1);
@@ -111,6 +109,8 @@ public final class Parallel {
         private final int parts;
         private final Body body;
         private final Throwable[] thrown;
+        private final AtomicInteger taken = new AtomicInteger();
+        private final AtomicInteger takenByWorkers = new AtomicInteger();
         private final AtomicInteger unfinished;
         private final Thread caller = Thread.currentThread();
         private volatile boolean callerParked;
@@ -122,15 +122,18 @@ public final class Parallel {
             this.parts = parts;
             this.body = body;
             this.thrown = new Throwable[parts];
-            this.unfinished = new AtomicInteger(parts - 1);
+            this.unfinished = new AtomicInteger(parts);
         }
 
         void run() {
-            Worker[] helpers = workers(parts);
-            for (int part = 1; part < parts; part++) {
-                helpers[part - 1].take(this);
+            int helpers = Math.min(threads, parts) - 1;
+            Worker[] pool = workers(helpers);
+            for (int i = 0; i < helpers; i++) {
+                pool[i].take(this);
             }
-            part(0);
+            for (int i = 0; taken.getAndIncrement() < parts; i++) {
+                part(i);
+            }
             awaitHelpers();
             for (Throwable t : thrown) {
                 switch (t) {
@@ -142,20 +145,23 @@ public final class Parallel {
             }
         }
 
-        /// The i-th of `parts` stretches of whole grains, equal to within one.
-        void part(int i) {
+        /// What a worker does, who may come when all is over.
+        void help() {
+            while (taken.getAndIncrement() < parts) {
+                if (part(parts - 1 - takenByWorkers.getAndIncrement()) && callerParked) {
+                    LockSupport.unpark(caller);
+                }
+            }
+        }
+
+        /// The i-th of `parts` stretches of whole grains, equal to within one. Whether it was the last to end.
+        private boolean part(int i) {
             try {
                 body.run(grains * i / parts * grain, Math.min(n, grains * (i + 1) / parts * grain));
             } catch (Throwable t) {
                 thrown[i] = t;
             }
-        }
-
-        void helped(int part) {
-            part(part);
-            if (unfinished.decrementAndGet() == 0 && callerParked) {
-                LockSupport.unpark(caller);
-            }
+            return unfinished.decrementAndGet() == 0;
         }
 
         /// Every part must have ended before the caller goes on, even by exception: the parts write to memory it may free.
@@ -180,18 +186,17 @@ public final class Parallel {
     }
 
     private static final class Worker extends Thread {
-        private final int part;
-        private volatile Job job;
+        private final AtomicReference<Job> job = new AtomicReference<>();
         private volatile boolean parked;
 
-        Worker(int part) {
-            super(null, null, "graft-cpu-" + part, 0, false); // inherits nothing from whoever came first
-            this.part = part;
+        Worker(int number) {
+            super(null, null, "graft-cpu-" + number, 0, false); // inherits nothing from whoever came first
             setDaemon(true);
         }
 
+        /// Replaces a job that it has not begun, which is over.
         void take(Job next) {
-            job = next;
+            job.set(next);
             if (parked) {
                 LockSupport.unpark(this);
             }
@@ -200,26 +205,23 @@ public final class Parallel {
         @Override
         public void run() {
             while (true) {
-                Job next = await();
-                job = null; // before helped(), after which the next job may come
-                next.helped(part);
+                await().help();
             }
         }
 
         private Job await() {
             long begin = System.nanoTime();
             while (true) {
-                Job next = job;
-                if (next != null) {
+                if (job.get() != null) {
                     parked = false;
-                    return next;
+                    return job.getAndSet(null);
                 }
                 if (System.nanoTime() - begin < SPIN_NANOS) {
                     Thread.onSpinWait();
                     continue;
                 }
                 parked = true;
-                if (job == null) {
+                if (job.get() == null) {
                     LockSupport.park(this);
                 }
             }
