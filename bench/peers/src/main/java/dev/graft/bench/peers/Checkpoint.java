@@ -31,6 +31,7 @@ final class Checkpoint {
     ///
     /// @param weights `f32` or `bf16`
     static Path huggingFace(String weights) {
+        if (!List.of("f32", "bf16").contains(weights)) throw new IllegalArgumentException("weights are f32 or bf16 here, not " + weights);
         return made("hf-" + weights, "huggingFace", weights);
     }
 
