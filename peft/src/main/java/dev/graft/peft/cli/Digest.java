@@ -8,26 +8,33 @@ import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Collection;
 import java.util.HexFormat;
+import java.util.Map;
+import java.util.TreeMap;
 
 /// SHA-256 of files, so that a result says what exactly it was made from.
 final class Digest {
     private Digest() {}
 
-    /// Of the files one after the other, those that there are.
-    static String of(Path... files) throws IOException {
-        MessageDigest digest;
-        try {
-            digest = MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every JDK has SHA-256", e);
-        }
+    /// Of each file that there is, by its name.
+    static Map<String, String> each(Collection<Path> files) throws IOException {
+        Map<String, String> digests = new TreeMap<>();
         for (Path file : files) {
-            if (!Files.isRegularFile(file)) continue;
+            if (Files.isRegularFile(file)) digests.put(file.getFileName().toString(), of(file));
+        }
+        return digests;
+    }
+
+    static String of(Path file) throws IOException {
+        try {
+            MessageDigest digest = MessageDigest.getInstance("SHA-256");
             try (InputStream in = new DigestInputStream(Files.newInputStream(file), digest)) {
                 in.transferTo(OutputStream.nullOutputStream());
             }
+            return HexFormat.of().formatHex(digest.digest());
+        } catch (NoSuchAlgorithmException e) {
+            throw new AssertionError("every JDK has SHA-256", e);
         }
-        return HexFormat.of().formatHex(digest.digest());
     }
 }

@@ -2,7 +2,10 @@ package dev.graft.peft.cli;
 
 import dev.graft.models.CausalLm;
 import dev.graft.models.generate.GenerationConfig.LengthNorm;
+import dev.graft.models.io.Checkpoint;
+import dev.graft.models.io.Json;
 import dev.graft.models.text.Tokenizer;
+import dev.graft.peft.Graft;
 import dev.graft.peft.eval.Answers.LetterRule;
 import dev.graft.peft.eval.EvalConfig;
 import dev.graft.peft.eval.EvalListener;
@@ -16,6 +19,7 @@ import dev.graft.peft.eval.ResultFiles;
 import dev.graft.peft.eval.Task;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -35,7 +39,7 @@ import picocli.CommandLine.Spec;
 @Command(name = "eval", mixinStandardHelpOptions = true, sortOptions = false,
         description = "Scores a model on test sets as LLM-Adapters does.", footer = {
                 "",
-                "Per set, OUTPUT gets NAME.jsonl while it runs (responses as they come), then NAME.json (records with output_pred, pred and flag) and NAME.summary.json. Examples:",
+                "Per set, OUTPUT gets NAME.jsonl while it runs (responses as they come), then NAME.json (records with output_pred, pred and flag), NAME.items.jsonl (pred and flag without any text) and NAME.summary.json. Examples:",
                 "  graft eval --model DIR --adapter DIR --task AddSub,boolq --data-root dataset --output results",
                 "  graft eval --model DIR --data mine.jsonl --kind choice --alternatives yes,no --output results"})
 final class Eval implements Callable<Integer> {
@@ -98,21 +102,29 @@ final class Eval implements Callable<Integer> {
             description = "By which length a beam's score is divided: ${COMPLETION-CANDIDATES}, the prompt included (default: ${DEFAULT-VALUE}).")
     private LengthNorm lengthNorm;
 
-    /// A set to ask and the file it is in.
-    private record Chosen(Task task, Path file) {
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "0",
+            description = "Recorded with the results. Beam search draws nothing, so it changes no answer (default: ${DEFAULT-VALUE}).")
+    private long seed;
+
+    /// A set to ask, the file it is in, and what results call that file: nothing of where it lies on this machine.
+    private record Chosen(Task task, Path file, String source) {
     }
 
     @Override
     public Integer call() throws IOException {
         List<Chosen> chosen = chosen();
+        for (Chosen c : chosen) requireFresh(c.task);
         EvalConfig config = new EvalConfig(template, letterRule, beams, lengthNorm, batchSize);
         List<EvalResult> results = new ArrayList<>();
         try (Tokenizer tokenizer = Tokenizer.load(options.model); ModelOptions.Loaded loaded = options.load()) {
-            if (merge) {
-                if (loaded.peft() == null) throw new ParameterException(spec.commandLine(), "--merge needs an --adapter");
-                loaded.peft().merge();
-            }
-            for (Chosen c : chosen) results.add(evaluate(c, config, loaded, tokenizer));
+            Map<String, Object> adapter = adapter(loaded);
+            if (merge) loaded.peft().merge();
+            Map<String, Object> about = new LinkedHashMap<>();
+            about.put("model", model(loaded.model()));
+            about.put("adapter", adapter);
+            about.put("seed", seed);
+            about.put("graft", Version.number());
+            for (Chosen c : chosen) results.add(evaluate(c, config, loaded.model(), tokenizer, about));
         }
         table(results);
         return 0;
@@ -124,21 +136,26 @@ final class Eval implements Callable<Integer> {
         requirePositive("--batch-size", batchSize);
         if (limit != null) requirePositive("--limit", limit);
         if (maxNewTokens != null) requirePositive("--max-new-tokens", maxNewTokens);
+        if (merge && options.adapter == null) throw new ParameterException(spec.commandLine(), "--merge needs an --adapter");
         if (data == null) {
             if (kind != null || !alternatives.isEmpty()) {
                 throw new ParameterException(spec.commandLine(), "--kind and --alternatives go with --data; a --task has its own");
             }
             if (dataRoot == null) throw new ParameterException(spec.commandLine(), "--task needs --data-root, the folder of the test sets");
             List<Task> tasks = names.equals(List.of("all")) ? Task.ALL : names.stream().map(this::named).distinct().toList();
-            return tasks.stream().map(this::within).map(task -> new Chosen(task, task.file(dataRoot))).toList();
+            return tasks.stream().map(this::within).map(task -> {
+                Path file = task.file(dataRoot);
+                return new Chosen(task, file, task.name() + "/" + file.getFileName());
+            }).toList();
         }
         if (kind == null) throw new ParameterException(spec.commandLine(), "--data needs --kind: numeric, letter or choice");
         if (kind == Task.Kind.CHOICE == alternatives.isEmpty()) {
             throw new ParameterException(spec.commandLine(), "--alternatives go with --kind choice, which needs them");
         }
         String name = data.getFileName().toString().replaceAll("\\.jsonl?(\\.gz)?$", "");
-        Task task = new Task(name, kind, alternatives, kind == Task.Kind.CHOICE ? 32 : 256, kind != Task.Kind.CHOICE, OptionalInt.empty());
-        return List.of(new Chosen(within(task), data));
+        Task task = new Task(name, kind, alternatives.stream().map(String::strip).toList(), kind == Task.Kind.CHOICE ? 32 : 256,
+                kind != Task.Kind.CHOICE, OptionalInt.empty());
+        return List.of(new Chosen(within(task), data, data.getFileName().toString()));
     }
 
     private void requirePositive(String option, int value) {
@@ -157,53 +174,85 @@ final class Eval implements Callable<Integer> {
         return maxNewTokens == null ? task : task.withMaxNewTokens(maxNewTokens);
     }
 
-    private EvalResult evaluate(Chosen chosen, EvalConfig config, ModelOptions.Loaded loaded, Tokenizer tokenizer) throws IOException {
+    /// Results took hours to come by, and what is called like them may be the data itself.
+    private void requireFresh(Task task) {
+        if (resume && Files.exists(journal(task))) return;
+        for (String suffix : List.of(".jsonl", ".json", ".items.jsonl", ".summary.json")) {
+            Path there = output.resolve(task.name() + suffix);
+            if (Files.exists(there)) {
+                throw new IllegalStateException(
+                        "%s is there already; to go on with an evaluation add --resume, for another one take another folder"
+                                .formatted(there));
+            }
+        }
+    }
+
+    private Path journal(Task task) {
+        return output.resolve(task.name() + ".jsonl");
+    }
+
+    private EvalResult evaluate(Chosen chosen, EvalConfig config, CausalLm model, Tokenizer tokenizer, Map<String, Object> about)
+            throws IOException {
         Task task = chosen.task;
         List<Item> all = Items.forEvaluation(chosen.file);
         List<Item> items = limit == null ? all : all.subList(0, Math.min(limit, all.size()));
-        Map<String, Object> run = ResultFiles.run(task, config, about(chosen, all.size(), items.size(), loaded));
-        Path log = output.resolve(task.name() + ".jsonl");
-        try (Journal journal = resume ? Journal.resume(log, run) : Journal.begin(log, run);
+        Map<String, Object> source = new LinkedHashMap<>();
+        source.put("file", chosen.source);
+        source.put("sha256", Digest.of(chosen.file));
+        source.put("records", all.size());
+        source.put("first", items.size());
+        Map<String, Object> dependsOn = new LinkedHashMap<>();
+        dependsOn.put("data", source);
+        dependsOn.putAll(about);
+        Map<String, Object> run = ResultFiles.run(task, config, dependsOn);
+        try (Journal journal = resume ? Journal.resume(journal(task), run) : Journal.begin(journal(task), run);
                 EvalProgress progress = new EvalProgress(task, out())) {
             EvalListener listener = journal.and(progress);
-            EvalResult result = Evaluator.evaluate(loaded.model(), tokenizer, task, items, config, listener, journal.earlier());
+            EvalResult result = Evaluator.evaluate(model, tokenizer, task, items, config, listener, journal.earlier());
             ResultFiles.write(output, result, run);
             return result;
         }
     }
 
-    private Map<String, Object> about(Chosen chosen, int records, int asked, ModelOptions.Loaded loaded) throws IOException {
-        CausalLm model = loaded.model();
-        Map<String, Object> file = new LinkedHashMap<>();
-        file.put("file", chosen.file.toString());
-        file.put("sha256", Digest.of(chosen.file));
-        file.put("records", records);
-        file.put("first", asked);
-        Map<String, Object> base = new LinkedHashMap<>();
-        base.put("folder", options.model.toString());
-        base.put("model_type", model.config().modelType());
-        base.put("config_sha256", Digest.of(options.model.resolve("config.json")));
-        base.put("weights", options.weights.name().toLowerCase(Locale.ROOT));
-        Map<String, Object> about = new LinkedHashMap<>();
-        about.put("data", file);
-        about.put("model", base);
-        about.put("adapter", adapter(loaded));
-        about.put("seed", null); // nothing is drawn
-        about.put("graft", Version.number());
-        return about;
+    private Map<String, Object> model(CausalLm model) throws IOException {
+        List<Path> files = new ArrayList<>();
+        for (String name : List.of("config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json",
+                "tokenizer_config.json")) {
+            files.add(options.model.resolve(name));
+        }
+        try (Checkpoint weights = Checkpoint.open(options.model)) {
+            files.addAll(weights.files());
+        }
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("folder", name(options.model));
+        json.put("model_type", model.config().modelType());
+        json.put("max_position_embeddings", model.config().maxPositions());
+        json.put("weights", options.weights.name().toLowerCase(Locale.ROOT));
+        json.put("sha256", Digest.each(files));
+        return json;
     }
 
     private Map<String, Object> adapter(ModelOptions.Loaded loaded) throws IOException {
         if (loaded.peft() == null) return null;
-        Map<String, Object> adapter = new LinkedHashMap<>();
-        adapter.put("folder", options.adapter.toString());
-        adapter.put("peft_type", loaded.peft().adapters().firstEntry().getValue().adapter().peftType());
-        adapter.put("parameters", loaded.peft().adapters().firstEntry().getValue().count());
-        adapter.put("sha256",
-                Digest.of(options.adapter.resolve("adapter_config.json"), options.adapter.resolve("adapter_model.safetensors"),
-                        options.adapter.resolve("adapter_model.bin")));
-        adapter.put("merged", merge);
-        return adapter;
+        Graft graft = loaded.peft().adapters().firstEntry().getValue();
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("folder", name(options.adapter));
+        json.put("peft_type", graft.adapter().peftType());
+        json.put("config", graft.adapter().fields());
+        json.put("parameters", graft.count());
+        json.put("merged", merge);
+        Path training = options.adapter.resolve("training.json");                               // there if 'graft tune' made it
+        if (Files.isRegularFile(training)) {
+            Json.read(training).optObject("settings").ifPresent(settings -> json.put("training_seed", settings.requireLong("seed")));
+        }
+        try (Checkpoint weights = Checkpoint.openAdapter(options.adapter)) {
+            json.put("sha256", Digest.each(weights.files()));
+        }
+        return json;
+    }
+
+    private static String name(Path folder) {
+        return String.valueOf(folder.toAbsolutePath().normalize().getFileName());
     }
 
     private PrintWriter out() {
@@ -222,6 +271,13 @@ final class Eval implements Callable<Integer> {
             out().printf(Locale.ROOT, "%-" + Math.max(width, 7) + "s  %7.1f%%  %7.1f%%%n", "average",
                     100 * results.stream().mapToDouble(EvalResult::accuracy).average().orElseThrow(),
                     100 * results.stream().mapToDouble(r -> r.majority().share()).average().orElseThrow());
+        }
+        for (EvalResult r : results) {
+            if (r.overlong() > 0) {
+                out().printf(Locale.ROOT,
+                        "%s: %,d texts, prompt and response together, were longer than the %,d tokens the model was made for (max_position_embeddings). It read on, as in transformers; expect little of those responses.%n",
+                        r.task().name(), r.overlong(), r.maxPositions());
+            }
         }
         out().println("wrote " + output);
         out().flush();

@@ -84,8 +84,4 @@ public final class Answers {
             return false;
         }
     }
-
-    static String text(double number) {
-        return Double.isInfinite(number) ? "Infinity" : Double.toString(number);
-    }
 }

@@ -8,11 +8,13 @@ import java.util.stream.Collectors;
 
 /// How a model did on a test set.
 ///
-/// @param items     all that were asked
-/// @param responses one per item, in their order
-/// @param newTokens tokens written during this run; those of a run that it continued are not among them
-/// @param seconds   time this run took
-public record EvalResult(Task task, EvalConfig config, List<Item> items, List<Response> responses, long newTokens, double seconds) {
+/// @param items        all that were asked
+/// @param responses    one per item, in their order
+/// @param maxPositions tokens of the longest text the model was made for
+/// @param newTokens    tokens written during this run; those of a run that it continued are not among them
+/// @param seconds      time this run took
+public record EvalResult(Task task, EvalConfig config, List<Item> items, List<Response> responses, int maxPositions, long newTokens,
+        double seconds) {
     public EvalResult {
         items = List.copyOf(items);
         responses = List.copyOf(responses);
@@ -35,9 +37,15 @@ public record EvalResult(Task task, EvalConfig config, List<Item> items, List<Re
         return (int) responses.stream().filter(response -> task.says(response.verdict()).isEmpty()).count();
     }
 
+    /// Texts, prompt and response together, that were longer than the model was made for. Nothing is cut; the model reads on.
+    public int overlong() {
+        return (int) responses.stream().filter(response -> response.promptTokens() + response.newTokens() > maxPositions).count();
+    }
+
     /// Numbers count as one answer when they are equal, however they are written. Of several that are equally frequent, the first in the alphabet.
     public Majority majority() {
-        Function<Item, String> gold = item -> task.kind() == Task.Kind.NUMERIC ? Answers.text(Answers.gold(item.answer())) : item.answer();
+        Function<Item, String> gold = item -> task.kind() == Task.Kind.NUMERIC ? Double.toString(Answers.gold(item.answer()))
+                : item.answer();
         Map<String, Long> counts = items.stream().collect(Collectors.groupingBy(gold, TreeMap::new, Collectors.counting()));
         long most = counts.values().stream().mapToLong(Long::longValue).max().orElseThrow();
         String answer = counts.entrySet().stream().filter(entry -> entry.getValue() == most).findFirst().orElseThrow().getKey();

@@ -9,7 +9,9 @@ import dev.graft.models.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// Asks a model every question of a test set, as LLM-Adapters does, and judges the answers.
 ///
@@ -22,6 +24,7 @@ import java.util.stream.IntStream;
 /// first; padding is masked, so an answer does not depend on its neighbours. Nothing is drawn, so a second run gives the same answers.
 public final class Evaluator {
     private final Generator generator;
+    private final int maxPositions;
     private final Tokenizer tokenizer;
     private final Task task;
     private final EvalConfig config;
@@ -31,6 +34,7 @@ public final class Evaluator {
                 .withEosIds(tokenizer.specialIds().eos())
                 .withBeams(config.numBeams(), 1, EarlyStopping.HEURISTIC, config.lengthNorm());
         this.generator = new Generator(model, generation);
+        this.maxPositions = model.maxPositions();
         this.tokenizer = tokenizer;
         this.task = task;
         this.config = config;
@@ -56,17 +60,26 @@ public final class Evaluator {
         long start = System.nanoTime();
         long newTokens = 0;
         Response[] responses = new Response[items.size()];
-        earlier.forEach(response -> responses[response.index()] = response);
+        for (Response response : earlier) {
+            if (response.index() < 0 || response.index() >= responses.length) {
+                throw new DataException(
+                        "an earlier response is to item %d, and there are %d".formatted(response.index(), responses.length));
+            }
+            responses[response.index()] = response;
+        }
         List<int[]> prompts = tokenizer.encode(items.stream().map(config.template()::evaluation).toList(), true);
-        List<Integer> open = IntStream.range(0, responses.length).filter(i -> responses[i] == null).boxed()
+        List<Integer> longestFirst = IntStream.range(0, responses.length).boxed()
                 .sorted(Comparator.comparingInt((Integer i) -> prompts.get(i).length).reversed()).toList();
-        int done = responses.length - open.size();
-        for (int from = 0; from < open.size(); from += config.batchSize()) {
-            List<Integer> batch = open.subList(from, Math.min(open.size(), from + config.batchSize()));
+        int done = (int) Stream.of(responses).filter(Objects::nonNull).count();
+        for (int from = 0; from < responses.length; from += config.batchSize()) {
+            List<Integer> batch = longestFirst.subList(from, Math.min(responses.length, from + config.batchSize()));
+            if (batch.stream().noneMatch(i -> responses[i] == null)) continue;
+            // One that was answered in part is asked whole: in other company its prompts might be rounded otherwise.
             List<Generation> texts = generator.generate(batch.stream().map(prompts::get).toList());
             List<Response> answered = new ArrayList<>();
             for (int i = 0; i < texts.size(); i++) {
                 int index = batch.get(i);
+                if (responses[index] != null) continue;
                 responses[index] = judge(index, items.get(index), prompts.get(index), texts.get(i).ids());
                 answered.add(responses[index]);
                 newTokens += responses[index].newTokens();
@@ -74,7 +87,7 @@ public final class Evaluator {
             done += answered.size();
             listener.onResponses(answered, done, responses.length);
         }
-        return new EvalResult(task, config, items, List.of(responses), newTokens, (System.nanoTime() - start) / 1e9);
+        return new EvalResult(task, config, items, List.of(responses), maxPositions, newTokens, (System.nanoTime() - start) / 1e9);
     }
 
     private Response judge(int index, Item item, int[] prompt, int[] answer) {

@@ -19,10 +19,12 @@ import java.util.zip.ZipException;
 /// Reads records from `.json` (an array of objects) and `.jsonl` (an object per line), either gzipped (`.json.gz`, `.jsonl.gz`).
 ///
 /// Fields are `instruction`, `input`, `output` and `answer`, all text; others are passed over. GSM8K's own files, with `question` and a
-/// worked `answer`, are read as well: their calculator notes are dropped and the last line becomes "The answer is N.".
+/// worked `answer` that ends in "#### N", are read as well: their calculator notes are dropped and the last line becomes "The answer is N.".
 public final class Items {
     private static final Set<String> FOR_TRAINING = Set.of("instruction", "output");
     private static final Set<String> FOR_EVALUATION = Set.of("instruction", "answer");
+
+    private static final String GSM8K_ANSWER = "#### ";
 
     private Items() {}
 
@@ -85,7 +87,8 @@ public final class Items {
             throw new DataException("%s: record %d is %s; it must be an object".formatted(file, index, shortened(record)));
         }
         if (record.has("question") && !record.has("instruction")) {
-            return gsm8k(text(file, index, record, "question", true), text(file, index, record, "answer", true));
+            String answer = text(file, index, record, "answer", true);
+            if (answer.contains(GSM8K_ANSWER)) return gsm8k(text(file, index, record, "question", true), answer);
         }
         return new Item(text(file, index, record, "instruction", required.contains("instruction")),
                 text(file, index, record, "input", false),
@@ -116,10 +119,10 @@ public final class Items {
 
     private static Item gsm8k(String question, String worked) {
         String solution = worked.replaceAll("<<[^>]*>>", "");
-        int last = solution.lastIndexOf("#### ");
-        String number = last < 0 ? "" : solution.substring(last + 5).strip().replace(",", "");
-        String rationale = last < 0 ? solution
-                : solution.substring(0, last) + "The answer is " + solution.substring(last + 5).strip() + ".";
-        return new Item(question, "", rationale, number.contains(".") || number.isEmpty() ? number : number + ".0");
+        int last = solution.lastIndexOf(GSM8K_ANSWER);
+        String shown = solution.substring(last + GSM8K_ANSWER.length()).strip();
+        String number = shown.replace(",", "");
+        return new Item(question, "", solution.substring(0, last) + "The answer is " + shown + ".",
+                number.contains(".") ? number : number + ".0");
     }
 }

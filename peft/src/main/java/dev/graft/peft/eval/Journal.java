@@ -12,7 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -20,7 +19,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /// An evaluation as it goes, in JSON lines: first what is being evaluated, then a line per response, written as soon as it is there. An
-/// interrupted run goes on from its journal. It holds no text of the test set.
+/// interrupted run goes on from its journal. Of texts it holds the model's responses alone, which may repeat a question.
 public final class Journal implements EvalListener, AutoCloseable {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
@@ -40,7 +39,7 @@ public final class Journal implements EvalListener, AutoCloseable {
             Files.createDirectories(file.toAbsolutePath().getParent());
             Journal journal = new Journal(FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING,
                     StandardOpenOption.WRITE), List.of());
-            journal.write(Json.line(run) + "\n");
+            journal.write(first(run));
             return journal;
         } catch (IOException e) {
             throw new UncheckedIOException("%s cannot be written: %s".formatted(file, e.getMessage()), e);
@@ -56,7 +55,12 @@ public final class Journal implements EvalListener, AutoCloseable {
             byte[] bytes = Files.readAllBytes(file);
             int whole = bytes.length;
             while (whole > 0 && bytes[whole - 1] != '\n') whole--; // the line that was being written
-            if (whole == 0) return begin(file, run);
+            if (whole == 0) {
+                if (!first(run).startsWith(new String(bytes, StandardCharsets.UTF_8))) {
+                    throw new DataException("%s is not the beginning of this evaluation; nothing was changed in it".formatted(file));
+                }
+                return begin(file, run);
+            }
             List<String> lines = new String(bytes, 0, whole, StandardCharsets.UTF_8).lines().toList();
             requireSame(file, lines.getFirst(), run);
             Map<Integer, Response> responses = new TreeMap<>();
@@ -100,13 +104,12 @@ public final class Journal implements EvalListener, AutoCloseable {
         while (bytes.hasRemaining()) channel.write(bytes);
     }
 
+    private static String first(Map<String, ?> run) {
+        return Json.line(run) + "\n";
+    }
+
     private static String line(Response response) {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("index", response.index());
-        line.put("pred", response.verdict().prediction());
-        line.put("flag", response.verdict().correct());
-        line.put("prompt_tokens", response.promptTokens());
-        line.put("new_tokens", response.newTokens());
+        Map<String, Object> line = ResultFiles.verdict(response);
         line.put("output_pred", response.text());
         return Json.line(line);
     }

@@ -12,8 +12,15 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/// A result as files: `<task>.json`, an array of the records as LLM-Adapters' evaluators write it (each with `output_pred`, `pred` and `flag`; a
-/// missing number is `Infinity`, as Python has it), and `<task>.summary.json`, the figures and all they depend on.
+/// A result as files.
+///
+/// ```
+/// <task>.json          the records as LLM-Adapters' evaluators write them: each with output_pred, pred and flag; a missing number is Infinity, as in Python
+/// <task>.items.jsonl   a line per record without any text: what the response was taken to say, and whether that is right
+/// <task>.summary.json  the figures, and all they depend on
+/// ```
+///
+/// The last two can be shown where the test set must not be, and are the same for the same answers but for the summary's times.
 public final class ResultFiles {
     private ResultFiles() {}
 
@@ -22,6 +29,7 @@ public final class ResultFiles {
         Map<String, Object> run = new LinkedHashMap<>();
         run.put("task", task.name());
         run.put("kind", task.kind().name().toLowerCase(Locale.ROOT));
+        if (task.kind() == Task.Kind.CHOICE) run.put("alternatives", task.alternatives());
         run.putAll(about);
         run.put("config", config.toJson(task));
         return run;
@@ -40,6 +48,7 @@ public final class ResultFiles {
         summary.put("majority_answer", majority.answer());
         summary.put("majority_baseline", majority.share());
         summary.put("unanswered", result.unanswered());
+        summary.put("overlong", result.overlong());
         run.forEach(summary::putIfAbsent);
         List<Response> responses = result.responses();
         Map<String, Object> speed = new LinkedHashMap<>();
@@ -53,17 +62,33 @@ public final class ResultFiles {
         return summary;
     }
 
-    /// Writes both files; each is there whole or not at all.
+    /// Writes the files; each is there whole or not at all.
     public static void write(Path folder, EvalResult result, Map<String, ?> run) {
         String name = result.task().name();
-        String records = IntStream.range(0, result.items().size())
+        write(folder.resolve(name + ".json"), IntStream.range(0, result.items().size())
                 .mapToObj(i -> Json.line(record(result.task(), result.items().get(i), result.responses().get(i))))
-                .collect(Collectors.joining(",\n", "[\n", "\n]\n"));
-        AtomicFile.write(folder.resolve(name + ".json"), channel -> {
-            ByteBuffer bytes = ByteBuffer.wrap(records.getBytes(StandardCharsets.UTF_8));
+                .collect(Collectors.joining(",\n", "[\n", "\n]\n")));
+        write(folder.resolve(name + ".items.jsonl"),
+                result.responses().stream().map(response -> Json.line(verdict(response)) + "\n").collect(Collectors.joining()));
+        Json.write(folder.resolve(name + ".summary.json"), summary(result, run));
+    }
+
+    private static void write(Path file, String text) {
+        AtomicFile.write(file, channel -> {
+            ByteBuffer bytes = ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8));
             while (bytes.hasRemaining()) channel.write(bytes);
         });
-        Json.write(folder.resolve(name + ".summary.json"), summary(result, run));
+    }
+
+    /// A response without its text.
+    static Map<String, Object> verdict(Response response) {
+        Map<String, Object> line = new LinkedHashMap<>();
+        line.put("index", response.index());
+        line.put("pred", response.verdict().prediction());
+        line.put("flag", response.verdict().correct());
+        line.put("prompt_tokens", response.promptTokens());
+        line.put("new_tokens", response.newTokens());
+        return line;
     }
 
     private static Map<String, Object> record(Task task, Item item, Response response) {

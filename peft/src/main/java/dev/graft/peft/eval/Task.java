@@ -42,6 +42,10 @@ public record Task(String name, Kind kind, List<String> alternatives, int maxNew
         if (kind == Kind.CHOICE && alternatives.isEmpty()) {
             throw new IllegalArgumentException("task %s chooses among alternatives and has none".formatted(name));
         }
+        if (alternatives.stream().anyMatch(String::isBlank)) {
+            throw new IllegalArgumentException(
+                    "task %s: an alternative is blank, which every response says: %s".formatted(name, alternatives));
+        }
         if (maxNewTokens < 1) {
             throw new IllegalArgumentException("task %s: max_new_tokens must be above 0, got %d".formatted(name, maxNewTokens));
         }
@@ -114,7 +118,7 @@ public record Task(String name, Kind kind, List<String> alternatives, int maxNew
         return switch (kind) {
             case NUMERIC -> {
                 double prediction = Answers.number(response);
-                yield new Verdict(Answers.text(prediction), Math.abs(Answers.gold(gold) - prediction) <= Answers.TOLERANCE);
+                yield new Verdict(Double.toString(prediction), Math.abs(Answers.gold(gold) - prediction) <= Answers.TOLERANCE);
             }
             case LETTER -> Verdict.exact(Answers.letter(response, rule), gold);
             case CHOICE -> Verdict.exact(Answers.choice(response, alternatives), gold);

@@ -19,7 +19,7 @@ class AnswersTest {
         assertThat(cases.get("tolerance").asDouble()).isEqualTo(Answers.TOLERANCE);
         int read = 0;
         for (JsonNode c : cases.get("numeric")) {
-            assertThat(Answers.text(Answers.number(c.get("text").asText()))).as(c.toString()).isEqualTo(c.get("value").asText());
+            assertThat(Double.toString(Answers.number(c.get("text").asText()))).as(c.toString()).isEqualTo(c.get("value").asText());
             read++;
         }
         for (JsonNode c : cases.get("letter")) {
@@ -43,7 +43,7 @@ class AnswersTest {
         assertThat(Answers.number("1e5")).isEqualTo(5);
         assertThat(Answers.number("The answer is 7.</s>")).isEqualTo(7);
         assertThat(Answers.number("none")).isEqualTo(Double.POSITIVE_INFINITY);
-        assertThat(Answers.text(Answers.number(""))).isEqualTo("Infinity");
+        assertThat(Answers.number("")).isEqualTo(Double.POSITIVE_INFINITY);
     }
 
     @Test
@@ -56,8 +56,18 @@ class AnswersTest {
     @Test
     void theFirstAlternativeInTheTextCounts() {
         assertThat(Answers.choice("either solution2 or solution1", SOLUTIONS)).isEqualTo("solution2");
+        assertThat(Answers.choice("solution1, not solution2", SOLUTIONS)).isEqualTo("solution1");
+        assertThat(Answers.choice("answer10", List.of("answer1", "answer10"))).as("of two at one place the earlier").isEqualTo("answer1");
+        assertThat(Answers.choice("answer10", List.of("answer10", "answer1"))).isEqualTo("answer10");
         assertThat(Answers.choice("it is untrue", Task.named("boolq").alternatives())).isEqualTo("true");
         assertThat(Answers.choice("Solution1", SOLUTIONS)).isEmpty();
+    }
+
+    @Test
+    void aWordIsRightIfItIsTheAnswerAndNotOnlyBeginsWithIt() {
+        Task task = Task.choice("many", 8, List.of("answer10", "answer1"));
+        assertThat(task.judge("answer10", "answer1", LetterRule.FIRST)).isEqualTo(new Task.Verdict("answer10", false));
+        assertThat(task.judge("answer1", "answer1", LetterRule.FIRST)).isEqualTo(new Task.Verdict("answer1", true));
     }
 
     @Test
@@ -65,6 +75,7 @@ class AnswersTest {
         Task task = Task.named("AddSub");
         assertThat(task.judge("so 5.0009", "5", LetterRule.FIRST)).isEqualTo(new Task.Verdict("5.0009", true));
         assertThat(task.judge("so 5.0011", "5.0", LetterRule.FIRST).correct()).isFalse();
+        assertThat(task.judge("0", "0.001", LetterRule.FIRST).correct()).as("a thousandth is within").isTrue();
         assertThat(task.judge("", "5.0", LetterRule.FIRST)).isEqualTo(new Task.Verdict("Infinity", false));
         assertThatThrownBy(() -> task.judge("5", "five", LetterRule.FIRST)).isInstanceOf(DataException.class)
                 .hasMessageContaining("'five'");

@@ -9,19 +9,25 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.graft.models.CausalLm;
 import dev.graft.models.Golden;
 import dev.graft.models.ModelLoader;
+import dev.graft.models.generate.GenerationConfig;
 import dev.graft.models.generate.Session;
 import dev.graft.models.generate.StepModel;
 import dev.graft.peft.Peft;
 import dev.graft.peft.method.Lora;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class EvaluatorTest {
+    private static final Letters LETTERS = new Letters();
     private static final EvalListener NOBODY = (_, _, _) -> {};
     private static final Task NUMERIC = Task.numeric("sums", 40, true);
     private static final EvalConfig CONFIG = EvalConfig.DEFAULT.withTemplate(PromptTemplate.SHORT);
@@ -70,39 +76,13 @@ class EvaluatorTest {
         List<Item> one = List.of(item("[5]", "5"));
         Task kept = Task.numeric("kept", 40, true);
         Task cut = Task.numeric("cut", 40, false);
-        Silent model = new Silent();
+        StepModel model = (prompts, _) -> Parrot.Rows.after(prompts, _ -> {
+            float[] scores = new float[96];
+            scores[Letters.END] = 20;
+            return scores;
+        });
         assertThat(Evaluator.evaluate(model, new Letters(), kept, one, CONFIG, NOBODY).responses().getFirst().text()).isEqualTo("<end>");
         assertThat(Evaluator.evaluate(model, new Letters(), cut, one, CONFIG, NOBODY).responses().getFirst().text()).isEmpty();
-    }
-
-    /// Ends at once.
-    private static final class Silent implements StepModel {
-        @Override
-        public Session open(List<int[]> prompts, int maxNewTokens) {
-            return new Session() {
-                private int rows = prompts.size();
-
-                @Override
-                public float[][] logits() {
-                    float[] scores = new float[96];
-                    scores[Letters.END] = 20;
-                    return IntStream.range(0, rows).mapToObj(_ -> scores.clone()).toArray(float[][]::new);
-                }
-
-                @Override
-                public void advance(int[] ids) {
-                }
-
-                @Override
-                public void reorder(int[] order) {
-                    rows = order.length;
-                }
-
-                @Override
-                public void close() {
-                }
-            };
-        }
     }
 
     @Test
@@ -163,11 +143,180 @@ class EvaluatorTest {
             EvalResult rest = Evaluator.evaluate(parrot, new Letters(), NUMERIC, ITEMS, pairs, journal, journal.earlier());
             assertThat(rest.responses()).isEqualTo(whole.responses());
         }
-        assertThat(parrot.asked).isEqualTo(2);
+        assertThat(parrot.asked).as("the batch that was cut in two, and the last").isEqualTo(3);
+        assertThat(Files.readAllLines(file)).hasSize(6);
+        parrot.asked = 0;
+        try (Journal journal = Journal.resume(file, run)) {
+            assertThat(journal.earlier()).isEqualTo(whole.responses());
+            EvalResult again = Evaluator.evaluate(parrot, new Letters(), NUMERIC, ITEMS, pairs, journal, journal.earlier());
+            assertThat(again.tokensPerSecond()).isZero();
+        }
+        assertThat(parrot.asked).as("nothing is left to ask").isZero();
         assertThat(Files.readAllLines(file)).hasSize(6);
         Map<String, Object> other = ResultFiles.run(NUMERIC, pairs.withNumBeams(1), Map.of("model", "parrot"));
         assertThatThrownBy(() -> Journal.resume(file, other)).isInstanceOf(DataException.class).hasMessageContaining("config was")
                 .hasMessageContaining("\"num_beams\":1").hasMessageNotContaining("model was");
+    }
+
+    @Test
+    void aJournalThatIsDamagedIsNamedWithItsLine() throws Exception {
+        Map<String, Object> run = ResultFiles.run(NUMERIC, CONFIG, Map.of());
+        Path file = folder.resolve("sums.jsonl");
+        try (Journal journal = Journal.resume(file, run)) {
+            assertThat(journal.earlier()).as("there was none").isEmpty();
+            Evaluator.evaluate(new Parrot(), new Letters(), NUMERIC, ITEMS, CONFIG, journal);
+        }
+        List<String> lines = Files.readAllLines(file);
+        for (String damaged : List.of("", "{\"index\": 1}", lines.get(2).substring(5))) {
+            Files.writeString(file, lines.get(0) + "\n" + lines.get(1) + "\n" + damaged + "\n" + lines.get(3) + "\n");
+            assertThatThrownBy(() -> Journal.resume(file, run)).as(damaged).isInstanceOf(DataException.class)
+                    .hasMessageContaining("sums.jsonl: line 3");
+        }
+        Files.writeString(file, lines.get(0).substring(0, 9));
+        try (Journal journal = Journal.resume(file, run)) {
+            assertThat(journal.earlier()).as("killed while it wrote the first line").isEmpty();
+        }
+        assertThat(Files.readString(file)).isEqualTo(lines.get(0) + "\n");
+    }
+
+    @Test
+    void aJournalMayRepeatALineButNotSpeakOfOtherItems() {
+        Response late = new Response(2, "5", new Task.Verdict("5.0", true), 9, 1);
+        List<Response> earlier = List.of(new Response(2, "6", new Task.Verdict("6.0", false), 9, 1), late);
+        assertThat(Evaluator.evaluate(new Parrot(), new Letters(), NUMERIC, ITEMS, CONFIG, NOBODY, earlier).responses()).contains(late);
+        for (int index : new int[] {-1, 5}) {
+            List<Response> stray = List.of(new Response(index, "", new Task.Verdict("5.0", true), 9, 1));
+            assertThatThrownBy(() -> Evaluator.evaluate(new Parrot(), new Letters(), NUMERIC, ITEMS, CONFIG, NOBODY, stray))
+                    .isInstanceOf(DataException.class).hasMessageContaining("item " + index + ", and there are 5");
+        }
+    }
+
+    @Test
+    void aRestIsAnsweredInTheBatchesOfTheWholeRun() {
+        List<List<Integer>> batches = new ArrayList<>();
+        StepModel watched = (prompts, tokens) -> {
+            batches.add(prompts.stream().map(prompt -> prompt.length).toList());
+            return new Parrot().open(prompts, tokens);
+        };
+        EvalConfig pairs = CONFIG.withBatchSize(2);
+        EvalResult whole = Evaluator.evaluate(watched, new Letters(), NUMERIC, ITEMS, pairs, NOBODY);
+        List<List<Integer>> first = List.copyOf(batches);
+        assertThat(first).hasSize(3);
+        assertThat(first.stream().flatMap(List::stream)).as("the longest first").isSortedAccordingTo(Comparator.reverseOrder());
+        batches.clear();
+        List<Response> three = whole.responses().stream().sorted(Comparator.comparing(Response::promptTokens).reversed()).limit(3).toList();
+        EvalResult rest = Evaluator.evaluate(watched, new Letters(), NUMERIC, ITEMS, pairs, NOBODY, three);
+        assertThat(batches).isEqualTo(first.subList(1, 3));
+        assertThat(rest.responses()).isEqualTo(whole.responses());
+        assertThat(rest.newTokens()).as("only what is new counts")
+                .isEqualTo(whole.newTokens() - three.stream().mapToLong(Response::newTokens).sum());
+    }
+
+    @Test
+    void textsLongerThanTheModelWasMadeForAreCountedNotCut() {
+        Parrot parrot = new Parrot();
+        EvalResult all = evaluate(NUMERIC, ITEMS, CONFIG);
+        assertThat(all.overlong()).as("a model that says nothing has no bound").isZero();
+        int longest = all.responses().stream().mapToInt(r -> r.promptTokens() + r.newTokens()).max().getAsInt();
+        for (int room : new int[] {longest, longest - 1, 1}) {
+            StepModel small = new StepModel() {
+                @Override
+                public Session open(List<int[]> prompts, int maxNewTokens) {
+                    return parrot.open(prompts, maxNewTokens);
+                }
+
+                @Override
+                public int maxPositions() {
+                    return room;
+                }
+            };
+            EvalResult result = Evaluator.evaluate(small, new Letters(), NUMERIC, ITEMS, CONFIG, NOBODY);
+            assertThat(result.responses()).isEqualTo(all.responses());
+            assertThat(result.overlong()).isEqualTo(room == longest ? 0 : room == 1 ? 5 : 1);
+        }
+    }
+
+    @Test
+    void aModelIsAskedAsTheConfigSays() {
+        List<Item> one = List.of(item("[12]", "12"));
+        int[] rows = {0};
+        int[] tokens = {0};
+        StepModel watched = (prompts, maxNewTokens) -> {
+            tokens[0] = maxNewTokens;
+            Session session = new Parrot().open(prompts, maxNewTokens);
+            return new Session() {
+                @Override
+                public float[][] logits() {
+                    return session.logits();
+                }
+
+                @Override
+                public void advance(int[] ids) {
+                    rows[0] = ids.length;
+                    session.advance(ids);
+                }
+
+                @Override
+                public void reorder(int[] order) {
+                    session.reorder(order);
+                }
+
+                @Override
+                public void close() {
+                    session.close();
+                }
+            };
+        };
+        Evaluator.evaluate(watched, new Letters(), NUMERIC, one, EvalConfig.DEFAULT.withTemplate(PromptTemplate.SHORT), NOBODY);
+        assertThat(rows[0]).as("four beams unless told otherwise").isEqualTo(4);
+        assertThat(tokens[0]).isEqualTo(40);
+        Evaluator.evaluate(watched, new Letters(), NUMERIC.withMaxNewTokens(7), one, CONFIG.withNumBeams(3), NOBODY);
+        assertThat(rows[0]).isEqualTo(3);
+        assertThat(tokens[0]).isEqualTo(7);
+    }
+
+    @Test
+    void theLengthNormDecidesBetweenAShortAndALongResponse() {
+        // "7" and an end with probability 0.5; or eight letters, each near certain, whose product is smaller but whose mean is larger.
+        StepModel undecided = (prompts, maxNewTokens) -> Parrot.Rows.after(prompts, written -> {
+            float[] scores = new float[96];
+            Arrays.fill(scores, -30);
+            if (written.isEmpty()) {
+                scores[LETTERS.encode("7", false)[0]] = (float) Math.log(0.55);
+                scores[LETTERS.encode("9", false)[0]] = (float) Math.log(0.45);
+            } else {
+                scores[written.startsWith("9") && written.length() < 8 ? LETTERS.encode("9", false)[0] : Letters.END] = 0;
+            }
+            return scores;
+        });
+        List<Item> one = List.of(item("?", "7"));
+        assertThat(Evaluator.evaluate(undecided, LETTERS, NUMERIC, one, CONFIG, NOBODY).responses().getFirst().text())
+                .isEqualTo("99999999<end>");
+        EvalConfig full = CONFIG.withLengthNorm(GenerationConfig.LengthNorm.FULL);
+        assertThat(Evaluator.evaluate(undecided, LETTERS, NUMERIC, one, full, NOBODY).responses().getFirst().text()).isEqualTo("7<end>");
+    }
+
+    @Test
+    void itemsAreWrittenWithoutAnyTextAndInTheOrderOfTheData() throws Exception {
+        EvalResult result = evaluate(NUMERIC, ITEMS, CONFIG.withBatchSize(2));
+        ResultFiles.write(folder, result, ResultFiles.run(NUMERIC, CONFIG, Map.of()));
+        Response fourth = result.responses().get(3);
+        List<String> lines = Files.readAllLines(folder.resolve("sums.items.jsonl"));
+        assertThat(lines).hasSize(5);
+        assertThat(lines.get(3)).isEqualTo("{\"index\":3,\"pred\":\"Infinity\",\"flag\":false,\"prompt_tokens\":%d,\"new_tokens\":%d}",
+                fourth.promptTokens(), fourth.newTokens());
+        assertThat(lines.get(0)).contains("\"index\":0,\"pred\":\"1234.0\",\"flag\":true");
+        assertThat(folder.resolve("sums.summary.json")).content().doesNotContain("question");
+    }
+
+    @Test
+    void whatAChoiceIsAmongIsPartOfTheRun() {
+        Task choice = Task.choice("truth", 40, List.of("true", "false"));
+        assertThat(ResultFiles.run(choice, CONFIG, Map.of())).containsEntry("alternatives", List.of("true", "false"))
+                .containsEntry("kind", "choice");
+        Task letter = Task.letter("letters", 40, true);
+        assertThat(ResultFiles.run(letter, CONFIG, Map.of()).get("config")).asInstanceOf(InstanceOfAssertFactories.MAP)
+                .containsEntry("letter_rule", "first");
     }
 
     @Test
@@ -186,7 +335,10 @@ class EvaluatorTest {
         assertThat(summary.get("accuracy").asDouble()).isEqualTo(0.6);
         assertThat(summary.get("count").asInt()).isEqualTo(5);
         assertThat(summary.get("correct").asInt()).isEqualTo(3);
+        assertThat(summary.get("majority_answer").asText()).isEqualTo("5.0");
         assertThat(summary.get("majority_baseline").asDouble()).isEqualTo(0.4);
+        assertThat(summary.get("unanswered").asInt()).isEqualTo(1);
+        assertThat(summary.get("overlong").asInt()).isZero();
         assertThat(summary.get("model").asText()).isEqualTo("parrot");
         assertThat(summary.get("config").toString()).isEqualTo("{\"template\":\"short\",\"num_beams\":4,\"length_penalty\":1.0,"
                 + "\"length_norm\":\"generated\",\"do_sample\":false,\"max_new_tokens\":40}");

@@ -55,6 +55,21 @@ class ItemsTest {
     }
 
     @Test
+    void gsm8ksOwnRecordsAreTurnedIntoOurs() throws Exception {
+        Path file = write("x.jsonl", """
+                {"question": "Apples?", "answer": "2+2=<<2+2=4>>4.\\n#### 4"}
+                {"question": "Cost?", "answer": "It is #### much.\\n#### -1,234.5"}
+                """);
+        List<Item> both = List.of(new Item("Apples?", "", "2+2=4.\nThe answer is 4.", "4.0"),
+                new Item("Cost?", "", "It is #### much.\nThe answer is -1,234.5.", "-1234.5"));
+        assertThat(Items.forTraining(file)).isEqualTo(both);
+        assertThat(Items.forEvaluation(file)).isEqualTo(both);
+        Path other = write("y.jsonl", "{\"question\": \"Is it?\", \"answer\": \"yes\"}");
+        assertThatThrownBy(() -> Items.forEvaluation(other)).as("question and answer of another kind")
+                .hasMessageContaining("record 0 has no field 'instruction'; it has [answer, question]");
+    }
+
+    @Test
     void filesThatCannotBeReadSaySo() throws Exception {
         assertThatThrownBy(() -> Items.forTraining(dir.resolve("nothing.json"))).isInstanceOf(DataException.class)
                 .hasMessageContaining("there is no data file");

@@ -89,6 +89,8 @@ class PromptTemplateTest {
         }
         assertThat(PromptTemplate.response("### Response: 4 \n### Response: 5")).isEqualTo("4");
         assertThat(PromptTemplate.response("### Response:")).isEmpty();
+        assertThat(PromptTemplate.response("### Response:\u0085\u2003\u001f 4\u200b\u0085")).as("as Python's str.strip()")
+                .isEqualTo("4\u200b");
         assertThatThrownBy(() -> PromptTemplate.response("no marker")).hasMessageContaining("### Response:");
     }
 }

@@ -30,6 +30,18 @@ class PublishedSetsTest {
         assertThat(correct("AQuA", LetterRule.LAST)).isEqualTo(123);
     }
 
+    /// The constant answers of the paper's tables' sets, and for numbers the most frequent value, counted in Python.
+    @ParameterizedTest
+    @CsvSource({"MultiArith, 9.0, 43", "gsm8k, 5.0, 40", "AddSub, 12.0, 12", "AQuA, A, 63", "SingleEq, 9.0, 17", "SVAMP, 2.0, 77",
+            "mawps, 5.0, 11", "mathqa, C, 676", "boolq, true, 2033", "piqa, solution2, 928", "social_i_qa, answer3, 657",
+            "hellaswag, ending3, 2584", "winogrande, option2, 639", "ARC-Easy, answer3, 633", "ARC-Challenge, answer2, 311",
+            "openbookqa, answer1, 138"})
+    void theMostFrequentAnswerIsTheBaseline(String set, String answer, int times) {
+        List<Item> items = items(set);
+        EvalResult result = new EvalResult(Task.named(set), EvalConfig.DEFAULT, items, List.of(), 1, 0, 0);
+        assertThat(result.majority()).isEqualTo(new EvalResult.Majority(answer, (double) times / items.size()));
+    }
+
     private static long correct(String set, LetterRule rule) {
         Task task = Task.named(set);
         return items(set).stream().filter(item -> task.judge(item.output(), item.answer(), rule).correct()).count();
