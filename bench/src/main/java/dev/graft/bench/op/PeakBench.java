@@ -4,6 +4,12 @@ import dev.graft.bench.Work;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -18,6 +24,7 @@ import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /// What the machine can do: fused multiply-adds in registers, and reading and copying memory larger than its caches. The yardsticks of every other
@@ -34,7 +41,7 @@ public class PeakBench implements Work.Known {
     }
 
     private static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
-    private static final int CALLS = 256;
+    private static final int CALLS = 2048;
     private static final int ROUNDS = 1 << 12;
     private static final long PIECE = 1L << 20;
     private static final int CHAINS = 16;
@@ -44,6 +51,8 @@ public class PeakBench implements Work.Known {
     public Kind kind;
 
     private final int threads = Integer.getInteger("graft.threads", Runtime.getRuntime().availableProcessors());
+    /// The same threads for all calls: the system may begin a new one on a core that is taken, and needs milliseconds to notice.
+    private final ExecutorService pool = Executors.newCachedThreadPool();
     private MemorySegment from;
     private MemorySegment to;
 
@@ -57,24 +66,28 @@ public class PeakBench implements Work.Known {
     }
 
     @Benchmark
-    public float peak() throws InterruptedException {
-        float[] results = new float[threads];
-        Thread[] workers = new Thread[threads];
-        for (int t = 0; t < threads; t++) {
+    public float peak() throws InterruptedException, ExecutionException {
+        List<Future<Float>> others = new ArrayList<>();
+        for (int t = 1; t < threads; t++) {
             int me = t;
-            workers[t] = new Thread(() -> results[me] = switch (kind) {
-                case FMA -> manyFma(1e-3f + me);
-                case READ -> pieces(me, (start, end) -> read(from, start, end));
-                case COPY -> pieces(me, (start, end) -> copy(from, to, start, end));
-            });
-            workers[t].start();
+            others.add(pool.submit(() -> share(me)));
         }
-        float sum = 0;
-        for (int t = 0; t < threads; t++) {
-            workers[t].join();
-            sum += results[t];
-        }
+        float sum = share(0);
+        for (Future<Float> other : others) sum += other.get();
         return sum;
+    }
+
+    private float share(int thread) {
+        return switch (kind) {
+            case FMA -> manyFma(1e-3f + thread);
+            case READ -> pieces(thread, (start, end) -> read(from, start, end));
+            case COPY -> pieces(thread, (start, end) -> copy(from, to, start, end));
+        };
+    }
+
+    @TearDown
+    public void stop() {
+        pool.shutdown();
     }
 
     @Override
