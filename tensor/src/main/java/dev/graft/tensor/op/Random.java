@@ -13,11 +13,16 @@ import java.util.List;
 /// ```
 /// bits(seed, i) = mix(mix(seed) + i·φ)         SplitMix64's finaliser (Steele, Lea & Flood 2014), φ = 0x9E3779B97F4A7C15
 /// uniform = (bits >>> 40) · 2⁻²⁴               in [0, 1)
-/// normal  = √(−2 ln u₁) · cos(2π u₂)           Box-Muller, u₁ in (0, 1] from element 2i, u₂ from 2i + 1, 53 bits each
+/// normal  = √(−2 ln u₁) · cos(2π u₂)           BoxMuller, u₁ in (0, 1] from element 2i, u₂ from 2i + 1, 53 bits each
 /// ```
 ///
 /// @param start number of the first element: above 0 for the later part of a tensor that is drawn in parts
 public record Random(Spec spec, Law law, long seed, long start) implements Primitive {
+    /// The generator's constants, for backends that draw many at once.
+    public static final long PHI = 0x9E3779B97F4A7C15L;
+    public static final long MIX_1 = 0xBF58476D1CE4E5B9L;
+    public static final long MIX_2 = 0x94D049BB133111EBL;
+
     public enum Law {
         UNIFORM, NORMAL
     }
@@ -42,7 +47,7 @@ public record Random(Spec spec, Law law, long seed, long start) implements Primi
         long at = start + i;
         return switch (law) {
             case UNIFORM -> uniform(seed, at);
-            case NORMAL -> Math.sqrt(-2 * Math.log(1 - fraction(seed, 2 * at))) * Math.cos(2 * Math.PI * fraction(seed, 2 * at + 1));
+            case NORMAL -> BoxMuller.normal(1 - fraction(seed, 2 * at), fraction(seed, 2 * at + 1));
         };
     }
 
@@ -56,13 +61,13 @@ public record Random(Spec spec, Law law, long seed, long start) implements Primi
     }
 
     public static long bits(long seed, long i) {
-        long z = mix(seed) + i * 0x9E3779B97F4A7C15L;
-        return mix(z);
+        return mix(mix(seed) + i * PHI);
     }
 
-    private static long mix(long z) {
-        z = (z ^ z >>> 30) * 0xBF58476D1CE4E5B9L;
-        z = (z ^ z >>> 27) * 0x94D049BB133111EBL;
+    /// A bijection of 64 bits in which every bit of the result depends on all of z.
+    public static long mix(long z) {
+        z = (z ^ z >>> 30) * MIX_1;
+        z = (z ^ z >>> 27) * MIX_2;
         return z ^ z >>> 31;
     }
 }

@@ -150,6 +150,8 @@ public class OpContract {
                 }
             }
         }
+        for (long start : new long[] {0, 1L << 40})
+            sources.add(OpCases.of(new Random(Spec.of(DType.F32, 300_007), Random.Law.NORMAL, 42, start)));
         return each(sources, (backend, c) -> {
             double[] want;
             try (var _ = Scope.open(REFERENCE)) {
