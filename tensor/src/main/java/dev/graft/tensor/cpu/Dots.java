@@ -32,6 +32,7 @@ final class Dots {
     private static final ByteOrder LE = Lanes.ORDER;
     private static final int L = Lanes.LENGTH;
     private static final int V = Lanes.BYTES;
+    private static final int BYTES = B.length(); // at 128 bits twice L
 
     private Dots() {}
 
@@ -51,10 +52,10 @@ final class Dots {
             d0 = x0.fma(FloatVector.fromMemorySegment(F, w, o3 + at, LE), d0);
             d1 = x1.fma(FloatVector.fromMemorySegment(F, w, o3 + at + V, LE), d1);
         }
-        a0.add(a1).intoMemorySegment(sums, so, LE);
-        b0.add(b1).intoMemorySegment(sums, so + V, LE);
-        c0.add(c1).intoMemorySegment(sums, so + 2 * V, LE);
-        d0.add(d1).intoMemorySegment(sums, so + 3 * V, LE);
+        zero.add(a0).add(a1).intoMemorySegment(sums, so, LE);
+        zero.add(b0).add(b1).intoMemorySegment(sums, so + V, LE);
+        zero.add(c0).add(c1).intoMemorySegment(sums, so + 2 * V, LE);
+        zero.add(d0).add(d1).intoMemorySegment(sums, so + 3 * V, LE);
     }
 
     static void bf16(MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment x, long xo, int n, MemorySegment sums, long so) {
@@ -73,10 +74,10 @@ final class Dots {
             bits = (IntVector) ShortVector.fromMemorySegment(H, w, o3 + at, LE).convertShape(ZERO_EXTEND_S2I, I, 0);
             d = xk.fma(bits.lanewise(LSHL, 16).reinterpretAsFloats(), d);
         }
-        a.intoMemorySegment(sums, so, LE);
-        b.intoMemorySegment(sums, so + V, LE);
-        c.intoMemorySegment(sums, so + 2 * V, LE);
-        d.intoMemorySegment(sums, so + 3 * V, LE);
+        zero.add(a).intoMemorySegment(sums, so, LE);
+        zero.add(b).intoMemorySegment(sums, so + V, LE);
+        zero.add(c).intoMemorySegment(sums, so + 2 * V, LE);
+        zero.add(d).intoMemorySegment(sums, so + 3 * V, LE);
     }
 
     static void f16(MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment x, long xo, int n, MemorySegment sums, long so) {
@@ -99,10 +100,10 @@ final class Dots {
             bits = half.lanewise(LSHL, 13).and(0x8fffe000).reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
             d = xk.fma(bits.lanewise(OR, 0x7f800000, half.and(0x7c00).compare(EQ, 0x7c00)).reinterpretAsFloats(), d);
         }
-        a.intoMemorySegment(sums, so, LE);
-        b.intoMemorySegment(sums, so + V, LE);
-        c.intoMemorySegment(sums, so + 2 * V, LE);
-        d.intoMemorySegment(sums, so + 3 * V, LE);
+        zero.add(a).intoMemorySegment(sums, so, LE);
+        zero.add(b).intoMemorySegment(sums, so + V, LE);
+        zero.add(c).intoMemorySegment(sums, so + 2 * V, LE);
+        zero.add(d).intoMemorySegment(sums, so + 3 * V, LE);
     }
 
     /// Here the sum of a block is scaled, not each of its numbers: `Σ_blocks scale·(Σₖ q[k]·x[k])`. Two rows only: with four, C2 gives up
@@ -114,17 +115,23 @@ final class Dots {
         FloatVector a = zero, b = zero;
         for (int block = 0; block < n / Matrix.BLOCK; block++) {
             FloatVector p = zero, q = zero;
-            for (int l = 0; l < Matrix.BLOCK; l += L) {
+            for (int l = 0; l < Matrix.BLOCK; l += BYTES) {
                 long at = (long) block * Matrix.BLOCK + l;
+                ByteVector u = ByteVector.fromMemorySegment(B, w, o0 + at, LE), v = ByteVector.fromMemorySegment(B, w, o1 + at, LE);
                 FloatVector xk = FloatVector.fromMemorySegment(F, x, xo + at * 4, LE);
-                p = xk.fma((FloatVector) ByteVector.fromMemorySegment(B, w, o0 + at, LE).convertShape(B2F, F, 0), p);
-                q = xk.fma((FloatVector) ByteVector.fromMemorySegment(B, w, o1 + at, LE).convertShape(B2F, F, 0), q);
+                p = xk.fma((FloatVector) u.convertShape(B2F, F, 0), p);
+                q = xk.fma((FloatVector) v.convertShape(B2F, F, 0), q);
+                if (BYTES > L) {
+                    xk = FloatVector.fromMemorySegment(F, x, xo + at * 4 + V, LE);
+                    p = xk.fma((FloatVector) u.convertShape(B2F, F, 1), p);
+                    q = xk.fma((FloatVector) v.convertShape(B2F, F, 1), q);
+                }
             }
             a = p.fma(FloatVector.broadcast(F, scales.get(FLOAT, s0 + (long) block * 4)), a);
             b = q.fma(FloatVector.broadcast(F, scales.get(FLOAT, s1 + (long) block * 4)), b);
         }
-        a.intoMemorySegment(sums, so, LE);
-        b.intoMemorySegment(sums, so + V, LE);
+        zero.add(a).intoMemorySegment(sums, so, LE);
+        zero.add(b).intoMemorySegment(sums, so + V, LE);
     }
 
     /// 16 sums, 4 loads of x, one of w: 21 registers, so this is for the 32 of AVX-512; with 16 the JIT spills some.
@@ -160,22 +167,22 @@ final class Dots {
             d2 = x2.fma(row, d2);
             d3 = x3.fma(row, d3);
         }
-        a0.intoMemorySegment(sums, so, LE);
-        a1.intoMemorySegment(sums, so + V, LE);
-        a2.intoMemorySegment(sums, so + 2 * V, LE);
-        a3.intoMemorySegment(sums, so + 3 * V, LE);
-        b0.intoMemorySegment(sums, so + 4 * V, LE);
-        b1.intoMemorySegment(sums, so + 5 * V, LE);
-        b2.intoMemorySegment(sums, so + 6 * V, LE);
-        b3.intoMemorySegment(sums, so + 7 * V, LE);
-        c0.intoMemorySegment(sums, so + 8 * V, LE);
-        c1.intoMemorySegment(sums, so + 9 * V, LE);
-        c2.intoMemorySegment(sums, so + 10 * V, LE);
-        c3.intoMemorySegment(sums, so + 11 * V, LE);
-        d0.intoMemorySegment(sums, so + 12 * V, LE);
-        d1.intoMemorySegment(sums, so + 13 * V, LE);
-        d2.intoMemorySegment(sums, so + 14 * V, LE);
-        d3.intoMemorySegment(sums, so + 15 * V, LE);
+        zero.add(a0).intoMemorySegment(sums, so, LE);
+        zero.add(a1).intoMemorySegment(sums, so + V, LE);
+        zero.add(a2).intoMemorySegment(sums, so + 2 * V, LE);
+        zero.add(a3).intoMemorySegment(sums, so + 3 * V, LE);
+        zero.add(b0).intoMemorySegment(sums, so + 4 * V, LE);
+        zero.add(b1).intoMemorySegment(sums, so + 5 * V, LE);
+        zero.add(b2).intoMemorySegment(sums, so + 6 * V, LE);
+        zero.add(b3).intoMemorySegment(sums, so + 7 * V, LE);
+        zero.add(c0).intoMemorySegment(sums, so + 8 * V, LE);
+        zero.add(c1).intoMemorySegment(sums, so + 9 * V, LE);
+        zero.add(c2).intoMemorySegment(sums, so + 10 * V, LE);
+        zero.add(c3).intoMemorySegment(sums, so + 11 * V, LE);
+        zero.add(d0).intoMemorySegment(sums, so + 12 * V, LE);
+        zero.add(d1).intoMemorySegment(sums, so + 13 * V, LE);
+        zero.add(d2).intoMemorySegment(sums, so + 14 * V, LE);
+        zero.add(d3).intoMemorySegment(sums, so + 15 * V, LE);
     }
 
     static void fold(MemorySegment sums, MemorySegment to, MemorySegment workspace) {

@@ -200,20 +200,20 @@ public final class Gemm {
             return bias == null || bias.colStride() == 1 && bias.rowStride() == 0;
         }
 
-        private void store(int i, int rows, int n, MemorySegment tile) {
+        private void store(int i, int rows, int n, float[] tile) {
             Matrix bias = epilogue.bias();
             KERNELS.store(rows, tile, c.segment(), c.address(i, n), c.rowBytes(), (float) epilogue.alpha(), epilogue.accumulate(),
                     bias == null ? null : bias.segment(), bias == null ? 0 : bias.address(0, n));
         }
 
         /// The columns of a tile from `skip` on, to any strides.
-        private void storePart(int i, int rows, int n, int skip, MemorySegment tile) {
+        private void storePart(int i, int rows, int n, int skip, float[] tile) {
             float alpha = (float) epilogue.alpha();
             int cols = Math.min(NR, c.cols() - n);
             for (int r = 0; r < rows; r++) {
                 for (int j = skip; j < cols; j++) {
                     long at = c.address(i + r, n + j);
-                    float v = tile.get(FLOAT, (r * (long) NR + j) * 4) * alpha + (float) epilogue.biasAt(i + r, n + j);
+                    float v = tile[r * NR + j] * alpha + (float) epilogue.biasAt(i + r, n + j);
                     c.segment().set(FLOAT, at, epilogue.accumulate() ? v + c.segment().get(FLOAT, at) : v);
                 }
             }

@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 /// What one vector width contributes to matrix products: the innermost loops, on blocks of fixed size. How a product is cut into
 /// such blocks is the same for all widths: [Gemm], [Gemv], [Pack].
 ///
-/// All memory is native; offsets and rows are in bytes.
+/// All memory is native but for the tile of sums; offsets and rows are in bytes.
 sealed interface Kernels permits VectorKernels, ScalarKernels {
     /// Contraction steps that a packed block holds. Long, so that the sums visit C once or twice only: its rows are far apart and miss
     /// the cache.
@@ -36,10 +36,10 @@ sealed interface Kernels permits VectorKernels, ScalarKernels {
     /// ```
     /// a: rows of [#A_ROW] bytes, b: rows of `tileCols`, t: rows of `tileCols`. May compute (and read) more rows than asked, up to
     /// [#tileRows]. Every element is summed in the order of k by fused (or always unfused) steps, whichever rows it is computed with.
-    void tile(int rows, MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc);
+    void tile(int rows, MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc);
 
     /// Writes a tile out: `c = α·t + bias (+ c)` for whole rows of `tileCols`. `bias` may be null.
-    void store(int rows, MemorySegment t, MemorySegment c, long co, long cRow, float alpha, boolean accumulate, MemorySegment bias,
+    void store(int rows, float[] t, MemorySegment c, long co, long cRow, float alpha, boolean accumulate, MemorySegment bias,
             long biasOffset);
 
     /// `to[j, i] = from[i, j]` for a block of `lanes × lanes` floats.

@@ -29,7 +29,7 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
-    public void tile(int rows, MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc) {
+    public void tile(int rows, MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc) {
         for (int i = 0; i < rows; i++) {
             float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
             for (int k = 0; k < kc; k++) {
@@ -40,18 +40,21 @@ final class ScalarKernels implements Kernels {
                 s2 += x * b.get(FLOAT, row + 8);
                 s3 += x * b.get(FLOAT, row + 12);
             }
-            put(t, (long) i * ROW, s0, s1, s2, s3);
+            t[i * SIZE] = s0;
+            t[i * SIZE + 1] = s1;
+            t[i * SIZE + 2] = s2;
+            t[i * SIZE + 3] = s3;
         }
     }
 
     @Override
     public void store(
-            int rows, MemorySegment t, MemorySegment c, long co, long cRow, float alpha, boolean accumulate, MemorySegment bias,
+            int rows, float[] t, MemorySegment c, long co, long cRow, float alpha, boolean accumulate, MemorySegment bias,
             long biasOffset) {
         for (int i = 0; i < rows; i++) {
             for (int j = 0; j < SIZE; j++) {
                 long at = co + i * cRow + j * 4L;
-                float v = t.get(FLOAT, i * (long) ROW + j * 4L) * alpha + (bias == null ? 0 : bias.get(FLOAT, biasOffset + j * 4L));
+                float v = t[i * SIZE + j] * alpha + (bias == null ? 0 : bias.get(FLOAT, biasOffset + j * 4L));
                 c.set(FLOAT, at, accumulate ? v + c.get(FLOAT, at) : v);
             }
         }

@@ -6,7 +6,7 @@ import java.util.concurrent.ConcurrentLinkedDeque;
 
 /// Working memory of one thread for the time of one product: borrowed, given back by [#close], never freed.
 ///
-/// All of it is native and begins at a multiple of 4096, so that no vector load splits a cache line.
+/// All of it but the tile is native and begins at a multiple of 4096, so that no vector load splits a cache line.
 final class Scratch implements AutoCloseable {
     private static final ConcurrentLinkedDeque<Scratch> FREE = new ConcurrentLinkedDeque<>();
     private static final int ALIGNMENT = 4096;
@@ -20,7 +20,7 @@ final class Scratch implements AutoCloseable {
     static final int STAGE_COLS = 128;
     static final int STAGE_ROW = (STAGE_COLS + 16) * 4;
 
-    private final MemorySegment tile;
+    private final float[] tile;
     private final MemorySegment panels;
     private final MemorySegment stage;
     private final MemorySegment sums;
@@ -31,7 +31,7 @@ final class Scratch implements AutoCloseable {
 
     /// Use [#borrow].
     Scratch(Kernels kernels) {
-        tile = allocate((long) kernels.tileRows() * kernels.tileCols() * 4);
+        tile = new float[kernels.tileRows() * kernels.tileCols()];
         panels = allocate(PACKED * 4L);
         stage = allocate((long) STAGE_ROWS * STAGE_ROW);
         sums = allocate(16L * kernels.lanes() * 4);
@@ -51,7 +51,7 @@ final class Scratch implements AutoCloseable {
     }
 
     /// One tile of sums.
-    MemorySegment tile() {
+    float[] tile() {
         return tile;
     }
 

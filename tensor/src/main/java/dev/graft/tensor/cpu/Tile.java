@@ -20,17 +20,23 @@ import jdk.incubator.vector.VectorSpecies;
 /// multiply-adds, without a spill or a bounds check:
 /// - a loop and stores, nothing else. Reading C here, a branch, or unrolling by hand makes it spill;
 /// - every address is `base + k·4` or `base + k·(power of two)` plus a constant, else the bounds checks stay in the loop;
-/// - native memory only, and called some thousand times with a short k before it is trusted with a long one (see [WarmUp]).
+/// - the operands in native memory, and called some thousand times with a short k before it is trusted with a long one (see [WarmUp]);
+/// - a sum is stored by way of `zero.add`. Out of the loop it comes as a FloatVector of some width; its store would be compiled for all widths
+///   that this JVM has stored before, whoever did, and then the sums are objects in the loop too. The class of `zero` is known;
+/// - the result in an array. Stores to memory segments are long before they are optimised: 24 of them, in a JVM that has met segments on the
+///   heap, are more than the first compiler (C1) takes, and what it has not compiled and counted, C2 does not compile well.
 final class Tile {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final VectorSpecies<Float> F = Lanes.F32;
     private static final ByteOrder LE = Lanes.ORDER;
     private static final int V = Lanes.BYTES;
     private static final int ROW = 2 * V;
+    private static final int L = Lanes.LENGTH;
+    private static final int COLS = 2 * L;
 
     private Tile() {}
 
-    static void rows12(MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc) {
+    static void rows12(MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc) {
         FloatVector zero = FloatVector.zero(F);
         FloatVector s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
         FloatVector s40 = zero, s41 = zero, s50 = zero, s51 = zero, s60 = zero, s61 = zero, s70 = zero, s71 = zero;
@@ -76,33 +82,33 @@ final class Tile {
             sB0 = x.fma(b0, sB0);
             sB1 = x.fma(b1, sB1);
         }
-        s00.intoMemorySegment(t, 0, LE);
-        s01.intoMemorySegment(t, V, LE);
-        s10.intoMemorySegment(t, ROW, LE);
-        s11.intoMemorySegment(t, ROW + V, LE);
-        s20.intoMemorySegment(t, 2 * ROW, LE);
-        s21.intoMemorySegment(t, 2 * ROW + V, LE);
-        s30.intoMemorySegment(t, 3 * ROW, LE);
-        s31.intoMemorySegment(t, 3 * ROW + V, LE);
-        s40.intoMemorySegment(t, 4 * ROW, LE);
-        s41.intoMemorySegment(t, 4 * ROW + V, LE);
-        s50.intoMemorySegment(t, 5 * ROW, LE);
-        s51.intoMemorySegment(t, 5 * ROW + V, LE);
-        s60.intoMemorySegment(t, 6 * ROW, LE);
-        s61.intoMemorySegment(t, 6 * ROW + V, LE);
-        s70.intoMemorySegment(t, 7 * ROW, LE);
-        s71.intoMemorySegment(t, 7 * ROW + V, LE);
-        s80.intoMemorySegment(t, 8 * ROW, LE);
-        s81.intoMemorySegment(t, 8 * ROW + V, LE);
-        s90.intoMemorySegment(t, 9 * ROW, LE);
-        s91.intoMemorySegment(t, 9 * ROW + V, LE);
-        sA0.intoMemorySegment(t, 10 * ROW, LE);
-        sA1.intoMemorySegment(t, 10 * ROW + V, LE);
-        sB0.intoMemorySegment(t, 11 * ROW, LE);
-        sB1.intoMemorySegment(t, 11 * ROW + V, LE);
+        zero.add(s00).intoArray(t, 0);
+        zero.add(s01).intoArray(t, L);
+        zero.add(s10).intoArray(t, COLS);
+        zero.add(s11).intoArray(t, COLS + L);
+        zero.add(s20).intoArray(t, 2 * COLS);
+        zero.add(s21).intoArray(t, 2 * COLS + L);
+        zero.add(s30).intoArray(t, 3 * COLS);
+        zero.add(s31).intoArray(t, 3 * COLS + L);
+        zero.add(s40).intoArray(t, 4 * COLS);
+        zero.add(s41).intoArray(t, 4 * COLS + L);
+        zero.add(s50).intoArray(t, 5 * COLS);
+        zero.add(s51).intoArray(t, 5 * COLS + L);
+        zero.add(s60).intoArray(t, 6 * COLS);
+        zero.add(s61).intoArray(t, 6 * COLS + L);
+        zero.add(s70).intoArray(t, 7 * COLS);
+        zero.add(s71).intoArray(t, 7 * COLS + L);
+        zero.add(s80).intoArray(t, 8 * COLS);
+        zero.add(s81).intoArray(t, 8 * COLS + L);
+        zero.add(s90).intoArray(t, 9 * COLS);
+        zero.add(s91).intoArray(t, 9 * COLS + L);
+        zero.add(sA0).intoArray(t, 10 * COLS);
+        zero.add(sA1).intoArray(t, 10 * COLS + L);
+        zero.add(sB0).intoArray(t, 11 * COLS);
+        zero.add(sB1).intoArray(t, 11 * COLS + L);
     }
 
-    static void rows8(MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc) {
+    static void rows8(MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc) {
         FloatVector zero = FloatVector.zero(F);
         FloatVector s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
         FloatVector s40 = zero, s41 = zero, s50 = zero, s51 = zero, s60 = zero, s61 = zero, s70 = zero, s71 = zero;
@@ -135,25 +141,25 @@ final class Tile {
             s70 = x.fma(b0, s70);
             s71 = x.fma(b1, s71);
         }
-        s00.intoMemorySegment(t, 0, LE);
-        s01.intoMemorySegment(t, V, LE);
-        s10.intoMemorySegment(t, ROW, LE);
-        s11.intoMemorySegment(t, ROW + V, LE);
-        s20.intoMemorySegment(t, 2 * ROW, LE);
-        s21.intoMemorySegment(t, 2 * ROW + V, LE);
-        s30.intoMemorySegment(t, 3 * ROW, LE);
-        s31.intoMemorySegment(t, 3 * ROW + V, LE);
-        s40.intoMemorySegment(t, 4 * ROW, LE);
-        s41.intoMemorySegment(t, 4 * ROW + V, LE);
-        s50.intoMemorySegment(t, 5 * ROW, LE);
-        s51.intoMemorySegment(t, 5 * ROW + V, LE);
-        s60.intoMemorySegment(t, 6 * ROW, LE);
-        s61.intoMemorySegment(t, 6 * ROW + V, LE);
-        s70.intoMemorySegment(t, 7 * ROW, LE);
-        s71.intoMemorySegment(t, 7 * ROW + V, LE);
+        zero.add(s00).intoArray(t, 0);
+        zero.add(s01).intoArray(t, L);
+        zero.add(s10).intoArray(t, COLS);
+        zero.add(s11).intoArray(t, COLS + L);
+        zero.add(s20).intoArray(t, 2 * COLS);
+        zero.add(s21).intoArray(t, 2 * COLS + L);
+        zero.add(s30).intoArray(t, 3 * COLS);
+        zero.add(s31).intoArray(t, 3 * COLS + L);
+        zero.add(s40).intoArray(t, 4 * COLS);
+        zero.add(s41).intoArray(t, 4 * COLS + L);
+        zero.add(s50).intoArray(t, 5 * COLS);
+        zero.add(s51).intoArray(t, 5 * COLS + L);
+        zero.add(s60).intoArray(t, 6 * COLS);
+        zero.add(s61).intoArray(t, 6 * COLS + L);
+        zero.add(s70).intoArray(t, 7 * COLS);
+        zero.add(s71).intoArray(t, 7 * COLS + L);
     }
 
-    static void rows6(MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc) {
+    static void rows6(MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc) {
         FloatVector zero = FloatVector.zero(F);
         FloatVector s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
         FloatVector s40 = zero, s41 = zero, s50 = zero, s51 = zero;
@@ -180,21 +186,21 @@ final class Tile {
             s50 = x.fma(b0, s50);
             s51 = x.fma(b1, s51);
         }
-        s00.intoMemorySegment(t, 0, LE);
-        s01.intoMemorySegment(t, V, LE);
-        s10.intoMemorySegment(t, ROW, LE);
-        s11.intoMemorySegment(t, ROW + V, LE);
-        s20.intoMemorySegment(t, 2 * ROW, LE);
-        s21.intoMemorySegment(t, 2 * ROW + V, LE);
-        s30.intoMemorySegment(t, 3 * ROW, LE);
-        s31.intoMemorySegment(t, 3 * ROW + V, LE);
-        s40.intoMemorySegment(t, 4 * ROW, LE);
-        s41.intoMemorySegment(t, 4 * ROW + V, LE);
-        s50.intoMemorySegment(t, 5 * ROW, LE);
-        s51.intoMemorySegment(t, 5 * ROW + V, LE);
+        zero.add(s00).intoArray(t, 0);
+        zero.add(s01).intoArray(t, L);
+        zero.add(s10).intoArray(t, COLS);
+        zero.add(s11).intoArray(t, COLS + L);
+        zero.add(s20).intoArray(t, 2 * COLS);
+        zero.add(s21).intoArray(t, 2 * COLS + L);
+        zero.add(s30).intoArray(t, 3 * COLS);
+        zero.add(s31).intoArray(t, 3 * COLS + L);
+        zero.add(s40).intoArray(t, 4 * COLS);
+        zero.add(s41).intoArray(t, 4 * COLS + L);
+        zero.add(s50).intoArray(t, 5 * COLS);
+        zero.add(s51).intoArray(t, 5 * COLS + L);
     }
 
-    static void rows4(MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc) {
+    static void rows4(MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc) {
         FloatVector zero = FloatVector.zero(F);
         FloatVector s00 = zero, s01 = zero, s10 = zero, s11 = zero, s20 = zero, s21 = zero, s30 = zero, s31 = zero;
         for (int k = 0; k < kc; k++) {
@@ -214,13 +220,13 @@ final class Tile {
             s30 = x.fma(b0, s30);
             s31 = x.fma(b1, s31);
         }
-        s00.intoMemorySegment(t, 0, LE);
-        s01.intoMemorySegment(t, V, LE);
-        s10.intoMemorySegment(t, ROW, LE);
-        s11.intoMemorySegment(t, ROW + V, LE);
-        s20.intoMemorySegment(t, 2 * ROW, LE);
-        s21.intoMemorySegment(t, 2 * ROW + V, LE);
-        s30.intoMemorySegment(t, 3 * ROW, LE);
-        s31.intoMemorySegment(t, 3 * ROW + V, LE);
+        zero.add(s00).intoArray(t, 0);
+        zero.add(s01).intoArray(t, L);
+        zero.add(s10).intoArray(t, COLS);
+        zero.add(s11).intoArray(t, COLS + L);
+        zero.add(s20).intoArray(t, 2 * COLS);
+        zero.add(s21).intoArray(t, 2 * COLS + L);
+        zero.add(s30).intoArray(t, 3 * COLS);
+        zero.add(s31).intoArray(t, 3 * COLS + L);
     }
 }

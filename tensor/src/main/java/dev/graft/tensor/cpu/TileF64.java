@@ -48,7 +48,8 @@ final class TileF64 {
     }
 
     private static void store(MemorySegment t, long to, DoubleVector s0, DoubleVector s1) {
-        s0.intoMemorySegment(t, to, Lanes.ORDER);
-        s1.intoMemorySegment(t, to + V, Lanes.ORDER);
+        DoubleVector zero = DoubleVector.zero(Lanes.F64);
+        zero.add(s0).intoMemorySegment(t, to, Lanes.ORDER);
+        zero.add(s1).intoMemorySegment(t, to + V, Lanes.ORDER);
     }
 }

@@ -10,6 +10,7 @@ final class VectorKernels implements Kernels {
     private static final int TILE_ROWS = VectorWidth.BITS == 512 || System.getProperty("os.arch", "").equals("aarch64") ? 12 : 6;
 
     private static final int V = Lanes.BYTES;
+    private static final int L = Lanes.LENGTH;
 
     VectorKernels() {
         Scratch s = new Scratch(this);
@@ -36,7 +37,7 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
-    public void tile(int rows, MemorySegment a, long ao, MemorySegment b, long bo, MemorySegment t, int kc) {
+    public void tile(int rows, MemorySegment a, long ao, MemorySegment b, long bo, float[] t, int kc) {
         if (rows <= 4) {
             Tile.rows4(a, ao, b, bo, t, kc);
         } else if (TILE_ROWS == 6) {
@@ -50,7 +51,7 @@ final class VectorKernels implements Kernels {
 
     @Override
     public void store(
-            int rows, MemorySegment t, MemorySegment c, long co, long cRow, float alpha, boolean accumulate, MemorySegment bias,
+            int rows, float[] t, MemorySegment c, long co, long cRow, float alpha, boolean accumulate, MemorySegment bias,
             long biasOffset) {
         FloatVector b0 = bias == null ? FloatVector.zero(Lanes.F32) : load(bias, biasOffset);
         FloatVector b1 = bias == null ? FloatVector.zero(Lanes.F32) : load(bias, biasOffset + V);
@@ -58,14 +59,14 @@ final class VectorKernels implements Kernels {
         if (accumulate) {
             for (int i = 0; i < rows; i++) {
                 long to = co + i * cRow;
-                load(t, (long) i * 2 * V).fma(scale, b0).add(load(c, to)).intoMemorySegment(c, to, Lanes.ORDER);
-                load(t, (long) i * 2 * V + V).fma(scale, b1).add(load(c, to + V)).intoMemorySegment(c, to + V, Lanes.ORDER);
+                load(t, 2 * i * L).fma(scale, b0).add(load(c, to)).intoMemorySegment(c, to, Lanes.ORDER);
+                load(t, (2 * i + 1) * L).fma(scale, b1).add(load(c, to + V)).intoMemorySegment(c, to + V, Lanes.ORDER);
             }
         } else {
             for (int i = 0; i < rows; i++) {
                 long to = co + i * cRow;
-                load(t, (long) i * 2 * V).fma(scale, b0).intoMemorySegment(c, to, Lanes.ORDER);
-                load(t, (long) i * 2 * V + V).fma(scale, b1).intoMemorySegment(c, to + V, Lanes.ORDER);
+                load(t, 2 * i * L).fma(scale, b0).intoMemorySegment(c, to, Lanes.ORDER);
+                load(t, (2 * i + 1) * L).fma(scale, b1).intoMemorySegment(c, to + V, Lanes.ORDER);
             }
         }
     }
@@ -121,5 +122,9 @@ final class VectorKernels implements Kernels {
 
     private static FloatVector load(MemorySegment from, long at) {
         return FloatVector.fromMemorySegment(Lanes.F32, from, at, Lanes.ORDER);
+    }
+
+    private static FloatVector load(float[] from, int at) {
+        return FloatVector.fromArray(Lanes.F32, from, at);
     }
 }
