@@ -22,7 +22,7 @@ public final class Parallel {
     }
 
     private static final long SPIN_NANOS = 30_000;
-    private static final int PARTS = 4;
+    private static final int PARTS = 8;
     private static final int MOST_THREADS = 1024;
 
     private static final ReentrantLock POOL = new ReentrantLock();
