@@ -6,10 +6,10 @@ import java.util.ArrayDeque;
 import java.util.Map;
 import java.util.TreeMap;
 
-/// A pool of native memory, 64-byte aligned, shared by the backends that compute on the host.
+/// A pool of native memory, 64-byte aligned, large blocks on [HugePages], shared by the backends that compute on the host.
 ///
-/// Fresh native memory costs zeroing and page faults (90 ms for 256 MiB), a recycled block costs nothing, so blocks are kept by size class:
-/// powers of two cut in eight, which wastes at most an eighth. Live and reserve together stay within 5/4 of the peak plus 256 MiB.
+/// Fresh native memory costs zeroing and page faults (90 ms for 256 MiB on small pages), a recycled block costs nothing, so blocks are kept by size
+/// class: powers of two cut in eight, which wastes at most an eighth. Live and reserve together stay within 5/4 of the peak plus 256 MiB.
 ///
 /// With the system property `graft.poison=true` every block handed out is filled with 0xFF bytes, a NaN in every floating type, so
 /// that a kernel which leaves an element unwritten is found.
@@ -39,6 +39,12 @@ public final class HostMemory {
         return new Pooled(block);
     }
 
+    /// Zeroed memory outside the pool that is never given back.
+    public static MemorySegment forever(long bytes, long alignment) {
+        MemorySegment huge = HugePages.allocate(bytes, Arena.global());
+        return huge != null ? huge : Arena.global().allocate(bytes, alignment);
+    }
+
     /// Memory that belongs to someone else, such as a mapped file.
     public static Storage wrap(MemorySegment segment) {
         return new Borrowed(segment);
@@ -65,7 +71,7 @@ public final class HostMemory {
         Arena arena = Arena.ofShared();
         MemorySegment segment;
         try {
-            segment = arena.allocate(size, ALIGNMENT);
+            segment = allocate(size, arena);
         } catch (OutOfMemoryError e) {
             arena.close();
             MemoryStats s = stats();
@@ -77,6 +83,11 @@ public final class HostMemory {
             take(size);
         }
         return new Block(segment, arena, size);
+    }
+
+    private static MemorySegment allocate(long size, Arena arena) {
+        MemorySegment huge = HugePages.allocate(size, arena);
+        return huge != null ? huge : arena.allocate(size, ALIGNMENT);
     }
 
     private synchronized Block recycle(long size) {

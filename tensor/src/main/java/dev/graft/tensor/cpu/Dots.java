@@ -191,10 +191,10 @@ final class Dots {
             FloatVector even = FloatVector.fromMemorySegment(F, workspace, 0, LE);
             FloatVector odd = FloatVector.fromMemorySegment(F, workspace, V, LE);
             for (int l = 2; l < L; l += 2) {
-                even = even.add(FloatVector.fromMemorySegment(F, workspace, (long) l * V, LE));
-                odd = odd.add(FloatVector.fromMemorySegment(F, workspace, (long) l * V + V, LE));
+                even = FloatVector.fromMemorySegment(F, workspace, (long) l * V, LE).add(even);
+                odd = FloatVector.fromMemorySegment(F, workspace, (long) l * V + V, LE).add(odd);
             }
-            even.add(odd).intoMemorySegment(to, (long) i * 4, LE);
+            FloatVector.zero(F).add(even).add(odd).intoMemorySegment(to, (long) i * 4, LE);
         }
     }
 }

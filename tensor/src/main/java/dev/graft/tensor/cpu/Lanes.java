@@ -15,6 +15,10 @@ import jdk.incubator.vector.VectorSpecies;
 /// The JIT turns Vector API calls into instructions only where the species is a constant to it. So one source serves all widths by `static
 /// final` fields that are set when this class is initialised, and tests run once per width, each in a JVM of its own.
 ///
+/// A vector that lives across iterations of a loop is to the JIT a FloatVector of some width. Where such a one is the object of a call (`sum.add(x)`), the call is
+/// compiled for every width that this JVM has used before, whoever did, and then the vectors of the loop may become objects. So the object of a call is a
+/// vector just loaded, made or computed from such: `x.add(sum)`, and behind the loop `zero.add(sum)`.
+///
 /// Load it only where [VectorWidth#isVector()].
 public final class Lanes {
     private static final VectorShape SHAPE = VectorShape.forBitSize(VectorWidth.BITS);
@@ -57,7 +61,8 @@ public final class Lanes {
     /// `reduceLanes(ADD)` leaves the order open, and indeed gives other bits once the JIT has compiled its caller; then the same seed
     /// would not give the same run.
     public static float sum(FloatVector v) {
-        FloatVector s = v.add(v.rearrange(HALF));
+        FloatVector s = FloatVector.zero(F32).add(v);
+        s = s.add(s.rearrange(HALF));
         s = s.add(s.rearrange(QUARTER));
         if (LENGTH >= 8) {
             s = s.add(s.rearrange(EIGHTH));

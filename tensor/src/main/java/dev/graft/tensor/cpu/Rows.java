@@ -33,10 +33,10 @@ final class Rows {
         FloatVector s3 = s0;
         for (int i = 0; i < n; i += STEP) {
             long at = xo + i * 4L;
-            s0 = s0.add(load(x, at));
-            s1 = s1.add(load(x, at + L * 4L));
-            s2 = s2.add(load(x, at + L * 8L));
-            s3 = s3.add(load(x, at + L * 12L));
+            s0 = load(x, at).add(s0);
+            s1 = load(x, at + L * 4L).add(s1);
+            s2 = load(x, at + L * 8L).add(s2);
+            s3 = load(x, at + L * 12L).add(s3);
         }
         return Lanes.sum(s0.add(s1).add(s2.add(s3)));
     }
@@ -80,10 +80,10 @@ final class Rows {
         FloatVector m3 = m0;
         for (int i = 0; i < n; i += STEP) {
             long at = xo + i * 4L;
-            m0 = m0.max(load(x, at));
-            m1 = m1.max(load(x, at + L * 4L));
-            m2 = m2.max(load(x, at + L * 8L));
-            m3 = m3.max(load(x, at + L * 12L));
+            m0 = load(x, at).max(m0);
+            m1 = load(x, at + L * 4L).max(m1);
+            m2 = load(x, at + L * 8L).max(m2);
+            m3 = load(x, at + L * 12L).max(m3);
         }
         return m0.max(m1).max(m2.max(m3)).reduceLanes(VectorOperators.MAX);
     }
@@ -125,7 +125,7 @@ final class Rows {
         for (int i = 0; i < n; i += L) {
             FloatVector e = Exp.exp(load(x, xo + i * 4L).sub(shift));
             e.intoMemorySegment(y, yo + i * 4L, Lanes.ORDER);
-            sum = sum.add(e);
+            sum = e.add(sum);
         }
         return Lanes.sum(sum);
     }
@@ -140,7 +140,7 @@ final class Rows {
 
     private static float sumOfExpBody(MemorySegment x, long xo, float shift, int n) {
         FloatVector sum = FloatVector.zero(Lanes.F32);
-        for (int i = 0; i < n; i += L) sum = sum.add(Exp.exp(load(x, xo + i * 4L).sub(shift)));
+        for (int i = 0; i < n; i += L) sum = Exp.exp(load(x, xo + i * 4L).sub(shift)).add(sum);
         return Lanes.sum(sum);
     }
 

@@ -1,7 +1,8 @@
 package dev.graft.tensor.cpu;
 
-import java.lang.foreign.Arena;
+import dev.graft.tensor.backend.HostMemory;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.concurrent.ConcurrentLinkedDeque;
 
 /// Working memory of one thread for the time of one product: borrowed, given back by [#close], never freed.
@@ -10,6 +11,9 @@ import java.util.concurrent.ConcurrentLinkedDeque;
 final class Scratch implements AutoCloseable {
     private static final ConcurrentLinkedDeque<Scratch> FREE = new ConcurrentLinkedDeque<>();
     private static final int ALIGNMENT = 4096;
+
+    /// Room for all that has a fixed size, on one large page.
+    private static final long SLAB = 2 << 20;
 
     /// Floats of packed A, and as many of packed B, that a thread works on before the next: 1 MB together, half of the second-level cache of a
     /// server's core. At least a panel of full length.
@@ -32,11 +36,12 @@ final class Scratch implements AutoCloseable {
     /// Use [#borrow].
     Scratch(Kernels kernels) {
         tile = new float[kernels.tileRows() * kernels.tileCols()];
-        panels = allocate(PACKED * 4L);
-        stage = allocate((long) STAGE_ROWS * STAGE_ROW);
-        sums = allocate(16L * kernels.lanes() * 4);
-        folded = allocate(16 * 4);
-        workspace = allocate((long) kernels.lanes() * kernels.lanes() * 4);
+        SegmentAllocator slab = SegmentAllocator.slicingAllocator(HostMemory.forever(SLAB, ALIGNMENT));
+        panels = slab.allocate(PACKED * 4L, ALIGNMENT);
+        stage = slab.allocate((long) STAGE_ROWS * STAGE_ROW, ALIGNMENT);
+        sums = slab.allocate(16L * kernels.lanes() * 4, ALIGNMENT);
+        folded = slab.allocate(16 * 4, ALIGNMENT);
+        workspace = slab.allocate((long) kernels.lanes() * kernels.lanes() * 4, ALIGNMENT);
     }
 
     static Scratch borrow() {
@@ -91,10 +96,6 @@ final class Scratch implements AutoCloseable {
     }
 
     private static MemorySegment atLeast(MemorySegment had, long bytes) {
-        return had.byteSize() >= bytes ? had : allocate(Math.max(bytes, 2 * had.byteSize()));
-    }
-
-    private static MemorySegment allocate(long bytes) {
-        return Arena.global().allocate(bytes, ALIGNMENT);
+        return had.byteSize() >= bytes ? had : HostMemory.forever(Math.max(bytes, 2 * had.byteSize()), ALIGNMENT);
     }
 }

@@ -21,8 +21,7 @@ import jdk.incubator.vector.VectorSpecies;
 /// - a loop and stores, nothing else. Reading C here, a branch, or unrolling by hand makes it spill;
 /// - every address is `base + k·4` or `base + k·(power of two)` plus a constant, else the bounds checks stay in the loop;
 /// - the operands in native memory, and called some thousand times with a short k before it is trusted with a long one (see [WarmUp]);
-/// - a sum is stored by way of `zero.add`. Out of the loop it comes as a FloatVector of some width; its store would be compiled for all widths
-///   that this JVM has stored before, whoever did, and then the sums are objects in the loop too. The class of `zero` is known;
+/// - a sum is stored by way of `zero.add`, see [Lanes];
 /// - the result in an array. Stores to memory segments are long before they are optimised: 24 of them, in a JVM that has met segments on the
 ///   heap, are more than the first compiler (C1) takes, and what it has not compiled and counted, C2 does not compile well.
 final class Tile {

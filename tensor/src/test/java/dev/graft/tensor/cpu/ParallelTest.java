@@ -43,7 +43,7 @@ class ParallelTest {
                             seen.incrementAndGet((int) i);
                         }
                     });
-                    assertThat(parts.get()).isEqualTo(threads == 1 ? 1 : Math.min(4 * threads, Math.ceilDiv(n, grain)));
+                    assertThat(parts.get()).isEqualTo(threads == 1 ? 1 : Math.min(8 * threads, Math.ceilDiv(n, grain)));
                     for (int i = 0; i < n; i++) {
                         assertThat(seen.get(i)).isEqualTo(1);
                     }
