@@ -118,7 +118,7 @@ final class Eval implements Callable<Integer> {
         List<EvalResult> results = new ArrayList<>();
         try (Tokenizer tokenizer = Tokenizer.load(options.model); ModelOptions.Loaded loaded = options.load()) {
             Map<String, Object> adapter = adapter(loaded);
-            if (merge) loaded.peft().merge();
+            if (merge) out().println(loaded.peft().merge());
             Map<String, Object> about = new LinkedHashMap<>();
             about.put("model", model(loaded.model()));
             about.put("adapter", adapter);

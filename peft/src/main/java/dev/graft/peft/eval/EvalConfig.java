@@ -12,7 +12,7 @@ import java.util.Map;
 /// @param letterRule which capital letter is the answer, in sets of letters
 /// @param numBeams   of the beam search; 1 takes the best token at every step
 /// @param lengthNorm what counts as a hypothesis' length
-/// @param batchSize  questions answered together; changes speed, not answers
+/// @param batchSize  questions answered together; changes speed, and answers no more than rounding does
 public record EvalConfig(PromptTemplate template, LetterRule letterRule, int numBeams, LengthNorm lengthNorm, int batchSize) {
     public static final EvalConfig DEFAULT = new EvalConfig(PromptTemplate.COMPAT, LetterRule.FIRST, 4, LengthNorm.GENERATED, 8);
 

@@ -21,7 +21,8 @@ import java.util.stream.Stream;
 /// ```
 ///
 /// The model answers as it is: with the adapters in use on it, merged or not. Questions of similar length are answered together, the longest
-/// first; padding is masked, so an answer does not depend on its neighbours. Nothing is drawn, so a second run gives the same answers.
+/// first; padding is masked, so an answer depends on its neighbours by rounding alone, which now and then decides a near tie. Nothing is drawn:
+/// a second run gives the same answers, and so does one that was interrupted and goes on.
 public final class Evaluator {
     private final Generator generator;
     private final int maxPositions;

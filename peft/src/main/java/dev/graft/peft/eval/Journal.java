@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -125,14 +126,24 @@ public final class Journal implements EvalListener, AutoCloseable {
     }
 
     private static void requireSame(Path file, String first, Map<String, ?> run) {
-        JsonNode was = parse(file, 1, first);
-        JsonNode is = parse(file, 1, Json.line(run));
-        List<String> different = Stream.concat(was.properties().stream(), is.properties().stream()).map(Map.Entry::getKey).distinct()
-                .filter(key -> !was.path(key).equals(is.path(key)))
-                .map(key -> "%s was %s and is %s".formatted(key, was.path(key), is.path(key))).toList();
+        List<String> different = new ArrayList<>();
+        compare("", parse(file, 1, first), parse(file, 1, Json.line(run)), different);
         if (!different.isEmpty()) {
             throw new DataException("%s is of another run, so it cannot be resumed: %s".formatted(file, String.join("; ", different)));
         }
+    }
+
+    private static void compare(String at, JsonNode was, JsonNode is, List<String> different) {
+        if (was.isObject() && is.isObject()) {
+            Stream.concat(was.properties().stream(), is.properties().stream()).map(Map.Entry::getKey).distinct()
+                    .forEach(key -> compare(at.isEmpty() ? key : at + "." + key, was.path(key), is.path(key), different));
+        } else if (!was.equals(is)) {
+            different.add("%s was %s and is %s".formatted(at, shown(was), shown(is)));
+        }
+    }
+
+    private static String shown(JsonNode value) {
+        return value.isMissingNode() || value.isNull() ? "nothing" : value.toString();
     }
 
     private static JsonNode parse(Path file, int number, String line) {

@@ -104,6 +104,7 @@ class EvalTest {
         assertThat(ask("bare")).as(err.toString()).isZero();
         assertThat(ask("with", "--adapter", adapter)).as(err.toString()).isZero();
         assertThat(ask("merged", "--adapter", adapter, "--merge")).as(err.toString()).isZero();
+        assertThat(out.toString()).contains("merged into 4 tensors");
         assertThat(Files.readString(result("with", ".json"))).isNotEqualTo(Files.readString(result("bare", ".json")));
         assertThat(Files.readString(result("merged", ".json"))).isEqualTo(Files.readString(result("with", ".json")));
         JsonObject used = summary("merged").requireObject("adapter");
@@ -145,15 +146,26 @@ class EvalTest {
     }
 
     @Test
-    void aPublishedSetIsNamedByItsPlaceInTheDataFolder() throws Exception {
-        Path set = Files.createDirectories(folder.resolve("dataset/AddSub")).resolve("test.json");
-        Files.writeString(set, "[{\"instruction\": \"1 and 2?\", \"answer\": \"3\"}]");
-        assertThat(eval("--model", tiny, "--task", "addsub", "--data-root", folder.resolve("dataset"), "--template", "short",
-                "--max-new-tokens", 2)).as(err.toString()).isZero();
+    void publishedSetsAreNamedByTheirPlaceInTheDataFolderAndAveraged() throws Exception {
+        Path data = folder.resolve("dataset");
+        Files.writeString(Files.createDirectories(data.resolve("AddSub")).resolve("test.json"),
+                "[{\"instruction\": \"1 and 2?\", \"answer\": \"3\"}]");
+        Files.writeString(Files.createDirectories(data.resolve("boolq")).resolve("test.jsonl"), """
+                {"instruction": "Is it?", "answer": "true"}
+                {"instruction": "Is it not?", "answer": "false"}
+                """);
+        assertThat(eval("--model", tiny, "--task", "addsub,BoolQ,addsub", "--data-root", data, "--template", "short", "--max-new-tokens", 2,
+                "--limit", 9)).as(err.toString()).isZero();
+        assertThat(out.toString()).containsPattern("AddSub +[0-9.]+% +100\\.0% +[01] +1 ")
+                .containsPattern("boolq +[0-9.]+% +50\\.0% +[0-2] +2 ")
+                .containsPattern("average +[0-9.]+% +75\\.0%");
         JsonObject summary = Json.read(folder.resolve("out/AddSub.summary.json"));
         assertThat(summary.requireObject("data").requireString("file")).isEqualTo("AddSub/test.json");
+        assertThat(summary.requireObject("data").requireInt("first")).as("there are no more").isEqualTo(1);
         assertThat(summary.requireLong("seed")).isZero();
         assertThat(summary.requireObject("config").requireInt("num_beams")).isEqualTo(4);
+        assertThat(Json.read(folder.resolve("out/boolq.summary.json")).requireObject("data").requireString("file"))
+                .isEqualTo("boolq/test.jsonl");
     }
 
     @Test
@@ -180,13 +192,14 @@ class EvalTest {
         Path adapter = adapter("lora", 3);
         assertThat(ask("out", "--adapter", adapter)).as(err.toString()).isZero();
         String before = Files.readString(result("out", ".json"));
-        refused("config was", "--adapter", adapter, "--beams", 3);
-        refused("data was", "--adapter", adapter, "--limit", 11);
-        refused("adapter was");
-        refused("model was", "--adapter", adapter, "--weights", "bf16");
+        refused("config.num_beams was 2 and is 3", "--adapter", adapter, "--beams", 3);
+        refused("data.first was 12 and is 11", "--adapter", adapter, "--limit", 11);
+        refused("model.weights was \"stored\" and is \"bf16\"", "--adapter", adapter, "--weights", "bf16");
         refused("seed was 0 and is 1", "--adapter", adapter, "--seed", 1);
+        assertThat(ask("out", "--resume")).isEqualTo(1);
+        assertThat(err.toString()).contains("adapter was {", "and is nothing");
         adapter("lora", 4);
-        refused("adapter was", "--adapter", adapter);
+        refused("adapter.sha256.adapter_model.safetensors was", "--adapter", adapter);
         assertThat(result("out", ".json")).hasContent(before);
     }
 

@@ -60,6 +60,30 @@ class EvaluatorTest {
     }
 
     @Test
+    void aHeadingInTheQuestionEndsNothingButMovesTheResponse() {
+        Item odd = item("what comes after ### Response: then? [5]", "5");
+        assertThat(evaluate(NUMERIC, List.of(odd), CONFIG).responses().getFirst().text())
+                .as("between the first two headings, as the original has it").isEqualTo("then? [5]");
+    }
+
+    @Test
+    void aVocabularyThatCannotSpellTheHeadingIsReadAfterThePrompt() {
+        Letters poor = new Letters() {
+            @Override
+            public String decode(int[] ids, boolean skipSpecialTokens) {
+                return super.decode(ids, skipSpecialTokens).replace("#", "");
+            }
+        };
+        StepModel seven = (prompts, _) -> Parrot.Rows.after(prompts, written -> {
+            float[] scores = new float[96];
+            scores[written.isEmpty() ? LETTERS.encode("7", false)[0] : Letters.END] = 20;
+            return scores;
+        });
+        List<Item> one = List.of(item("is it 5 or 6?", "7"));
+        assertThat(Evaluator.evaluate(seven, poor, NUMERIC, one, CONFIG, NOBODY).responses().getFirst().text()).isEqualTo("7<end>");
+    }
+
+    @Test
     void choicesAndLettersAreJudgedByTheirRules() {
         Task choice = Task.choice("truth", 40, List.of("true", "false"));
         List<Item> claims = List.of(item("[it is false]", "false"), item("[False]", "false"), item("[untrue]", "true"));
@@ -154,8 +178,19 @@ class EvaluatorTest {
         assertThat(parrot.asked).as("nothing is left to ask").isZero();
         assertThat(Files.readAllLines(file)).hasSize(6);
         Map<String, Object> other = ResultFiles.run(NUMERIC, pairs.withNumBeams(1), Map.of("model", "parrot"));
-        assertThatThrownBy(() -> Journal.resume(file, other)).isInstanceOf(DataException.class).hasMessageContaining("config was")
-                .hasMessageContaining("\"num_beams\":1").hasMessageNotContaining("model was");
+        assertThatThrownBy(() -> Journal.resume(file, other)).isInstanceOf(DataException.class)
+                .hasMessageEndingWith("resumed: config.num_beams was 4 and is 1");
+        Map<String, Object> more = ResultFiles.run(NUMERIC, pairs, Map.of("model", "parrot", "adapter", "wings"));
+        assertThatThrownBy(() -> Journal.resume(file, more)).isInstanceOf(DataException.class)
+                .hasMessageEndingWith("resumed: adapter was nothing and is \"wings\"");
+        Journal.begin(file, run).close();
+        assertThat(Files.readAllLines(file)).as("a new beginning").containsExactly(lines.getFirst());
+    }
+
+    @Test
+    void settingsThatCannotBeAreRefused() {
+        assertThatThrownBy(() -> CONFIG.withNumBeams(0)).hasMessageContaining("num_beams must be above 0, got 0");
+        assertThatThrownBy(() -> CONFIG.withBatchSize(0)).hasMessageContaining("batch_size must be above 0, got 0");
     }
 
     @Test
@@ -241,8 +276,10 @@ class EvaluatorTest {
         List<Item> one = List.of(item("[12]", "12"));
         int[] rows = {0};
         int[] tokens = {0};
+        List<int[]> asked = new ArrayList<>();
         StepModel watched = (prompts, maxNewTokens) -> {
             tokens[0] = maxNewTokens;
+            asked.addAll(prompts);
             Session session = new Parrot().open(prompts, maxNewTokens);
             return new Session() {
                 @Override
@@ -267,7 +304,9 @@ class EvaluatorTest {
                 }
             };
         };
-        Evaluator.evaluate(watched, new Letters(), NUMERIC, one, EvalConfig.DEFAULT.withTemplate(PromptTemplate.SHORT), NOBODY);
+        Evaluator.evaluate(watched, new Letters(), NUMERIC, one, EvalConfig.DEFAULT, NOBODY);
+        assertThat(LETTERS.decode(asked.getFirst(), false)).as("a text from its beginning, in LLM-Adapters' template")
+                .isEqualTo("<end>" + PromptTemplate.COMPAT.evaluation(one.getFirst()));
         assertThat(rows[0]).as("four beams unless told otherwise").isEqualTo(4);
         assertThat(tokens[0]).isEqualTo(40);
         Evaluator.evaluate(watched, new Letters(), NUMERIC.withMaxNewTokens(7), one, CONFIG.withNumBeams(3), NOBODY);
@@ -328,6 +367,8 @@ class EvaluatorTest {
         assertThat(records).hasSize(5);
         assertThat(records.get(0).properties()).extracting(Map.Entry::getKey).containsExactly("instruction", "input", "output", "answer",
                 "output_pred", "pred", "flag");
+        assertThat(records.get(0).get("output_pred").asText()).isEqualTo("1,234");
+        assertThat(records.get(0).get("pred").isNumber()).isTrue();
         assertThat(records.get(0).get("pred").asDouble()).isEqualTo(1234);
         assertThat(records.get(3).get("pred").asDouble()).isInfinite();
         assertThat(records.get(3).get("flag").asBoolean()).isFalse();
@@ -342,6 +383,8 @@ class EvaluatorTest {
         assertThat(summary.get("model").asText()).isEqualTo("parrot");
         assertThat(summary.get("config").toString()).isEqualTo("{\"template\":\"short\",\"num_beams\":4,\"length_penalty\":1.0,"
                 + "\"length_norm\":\"generated\",\"do_sample\":false,\"max_new_tokens\":40}");
+        assertThat(summary.get("speed").get("prompt_tokens").asLong())
+                .isEqualTo(result.responses().stream().mapToLong(Response::promptTokens).sum()).isPositive();
         long newTokens = result.responses().stream().mapToLong(Response::newTokens).sum();
         assertThat(summary.get("speed").get("new_tokens").asLong()).isEqualTo(newTokens).isEqualTo(result.newTokens());
     }

@@ -8,13 +8,14 @@ import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/// A tokenizer of one token per ASCII character: id 0 ends a text, 1 is a new line, 2 … 95 are the characters from the blank on.
-record Letters() implements Tokenizer {
+/// A tokenizer of one token per ASCII character: id 0 begins and ends a text, 1 is a new line, 2 … 95 are the characters from the blank on.
+class Letters implements Tokenizer {
     static final int END = 0;
 
     @Override
     public int[] encode(String text, boolean specialTokens) {
-        return text.chars().map(c -> c == '\n' ? 1 : Math.clamp(c - ' ' + 2, 2, 95)).toArray();
+        IntStream letters = text.chars().map(c -> c == '\n' ? 1 : Math.clamp(c - ' ' + 2, 2, 95));
+        return specialTokens ? IntStream.concat(IntStream.of(END), letters).toArray() : letters.toArray();
     }
 
     @Override
