@@ -41,8 +41,7 @@ public final class HostMemory {
 
     /// Zeroed memory outside the pool that is never given back.
     public static MemorySegment forever(long bytes, long alignment) {
-        MemorySegment huge = HugePages.allocate(bytes, Arena.global());
-        return huge != null ? huge : Arena.global().allocate(bytes, alignment);
+        return allocate(bytes, alignment, Arena.global());
     }
 
     /// Memory that belongs to someone else, such as a mapped file.
@@ -71,7 +70,7 @@ public final class HostMemory {
         Arena arena = Arena.ofShared();
         MemorySegment segment;
         try {
-            segment = allocate(size, arena);
+            segment = allocate(size, ALIGNMENT, arena);
         } catch (OutOfMemoryError e) {
             arena.close();
             MemoryStats s = stats();
@@ -85,9 +84,9 @@ public final class HostMemory {
         return new Block(segment, arena, size);
     }
 
-    private static MemorySegment allocate(long size, Arena arena) {
-        MemorySegment huge = HugePages.allocate(size, arena);
-        return huge != null ? huge : arena.allocate(size, ALIGNMENT);
+    private static MemorySegment allocate(long bytes, long alignment, Arena arena) {
+        MemorySegment huge = HugePages.allocate(bytes, arena);
+        return huge != null ? huge : arena.allocate(bytes, alignment);
     }
 
     private synchronized Block recycle(long size) {
