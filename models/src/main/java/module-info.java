@@ -6,7 +6,9 @@ module dev.graft.models {
     requires org.slf4j;
 
     exports dev.graft.models;
+    exports dev.graft.models.bloom;
     exports dev.graft.models.generate;
+    exports dev.graft.models.gptj;
     exports dev.graft.models.io;
     exports dev.graft.models.llama;
     exports dev.graft.models.text;

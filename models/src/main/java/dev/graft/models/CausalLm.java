@@ -23,7 +23,7 @@ import java.util.function.Consumer;
 /// paths, checkpoint keys and adapter targets are one.
 ///
 /// ```
-/// x₀ = embed(ids)      x_{i+1} = block_i(x_i)      hidden = norm(x_L)      logits = head(hidden)
+/// x₀ = enter(embedding(ids))      x_{i+1} = block_i(x_i)      hidden = norm(x_L)      logits = head(hidden)
 /// ```
 public abstract class CausalLm extends Module implements StepModel {
     private boolean checkpointing;
@@ -43,9 +43,9 @@ public abstract class CausalLm extends Module implements StepModel {
     /// The output layer, `[…, C] → […, V]`.
     public abstract Linear head();
 
-    /// `[B, T] → [B, T, C]`
-    protected Tensor embed(Tensor ids) {
-        return embedding().forward(ids);
+    /// What the first block reads, of the embeddings of tokens, virtual ones included; both `[B, T, C]`.
+    protected Tensor enter(Tensor embeddings) {
+        return embeddings;
     }
 
     /// What this architecture adds to a pass, such as a bias by distance.
@@ -155,13 +155,14 @@ public abstract class CausalLm extends Module implements StepModel {
 
     private Tensor run(Inputs in, KvCache cache, Consumer<Tensor> seen) {
         int earlier = cache == null ? 0 : cache.length();
-        Tensor x = embed(in.ids());
+        Tensor x = embedding().forward(in.ids());
         Pass pass = pass(in, earlier, cache);
         int before = 0;
         if (earlier == 0 && virtual instanceof VirtualTokens.Prompt prompt) {
             before = prompt.count();
             x = Tensor.cat(1, prompt.embeddings(x.dim(0)), x);
         }
+        x = enter(x);
         Tensor embedded = x;
         for (Block block : blocks()) {
             if (seen != null) seen.accept(cut(x, before));

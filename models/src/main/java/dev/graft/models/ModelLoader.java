@@ -1,5 +1,9 @@
 package dev.graft.models;
 
+import dev.graft.models.bloom.Bloom;
+import dev.graft.models.bloom.BloomConfig;
+import dev.graft.models.gptj.GptJ;
+import dev.graft.models.gptj.GptJConfig;
 import dev.graft.models.io.Checkpoint;
 import dev.graft.models.io.CheckpointException;
 import dev.graft.models.io.Entry;
@@ -34,6 +38,8 @@ import java.util.stream.Collectors;
 public final class ModelLoader {
     /// The architectures there are, by `model_type`.
     private static final Map<String, Function<JsonObject, CausalLm>> ARCHITECTURES = new TreeMap<>(Map.of(
+            BloomConfig.MODEL_TYPE, json -> new Bloom(BloomConfig.of(json)),
+            GptJConfig.MODEL_TYPE, json -> new GptJ(GptJConfig.of(json)),
             LlamaConfig.MODEL_TYPE, json -> new Llama(LlamaConfig.of(json))));
 
     private static final int SHOWN = 10;

@@ -163,9 +163,9 @@ class ModelFilesTest {
     @Test
     void anUnknownArchitectureListsTheKnownOnes() throws IOException {
         copy("models/llama-mha", _ -> {});
-        config(json -> json.put("model_type", "mistral"));
+        config(json -> json.put("model_type", "mamba"));
         assertThatThrownBy(() -> ModelLoader.load(dir)).isInstanceOf(CheckpointException.class)
-                .hasMessageContaining("\"model_type\" is 'mistral'; Graft knows llama");
+                .hasMessageContaining("\"model_type\" is 'mamba'; Graft knows bloom, gptj, llama");
     }
 
     @Test

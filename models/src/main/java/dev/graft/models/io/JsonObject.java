@@ -65,6 +65,13 @@ public final class JsonObject {
         return optInt(key).orElse(otherwise);
     }
 
+    /// A number of things, at least 1.
+    public int optSize(String key, int otherwise) {
+        int value = optInt(key, otherwise);
+        if (value < 1) throw problem(key, "must be at least 1, got " + value);
+        return value;
+    }
+
     public long requireLong(String key) {
         return require(key, value(key).map(v -> toLong(key, v)));
     }

@@ -56,9 +56,9 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
     /// From config.json. What is absent has the default of Hugging Face's `LlamaConfig`; what this model does not compute is refused, naming the key.
     public static LlamaConfig of(JsonObject json) {
         refuseOtherArithmetic(json);
-        int hidden = size(json, "hidden_size", 4096);
-        int heads = size(json, "num_attention_heads", 32);
-        int keyValueHeads = size(json, "num_key_value_heads", heads);
+        int hidden = json.optSize("hidden_size", 4096);
+        int heads = json.optSize("num_attention_heads", 32);
+        int keyValueHeads = json.optSize("num_key_value_heads", heads);
         if (heads % keyValueHeads != 0) {
             throw json.problem("num_key_value_heads", "must divide num_attention_heads, got " + keyValueHeads + " and " + heads);
         }
@@ -66,7 +66,7 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
             throw json.problem("hidden_size",
                     "must be a multiple of num_attention_heads when head_dim is absent, got " + hidden + " and " + heads);
         }
-        int headDim = size(json, "head_dim", hidden / heads);
+        int headDim = json.optSize("head_dim", hidden / heads);
         if (headDim % 2 != 0) throw json.problem("head_dim", "must be even to be rotated, got " + headDim);
         if ((long) heads * headDim > MAX_WIDTH) {
             throw json.problem("head_dim",
@@ -79,12 +79,13 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         if (theta <= 0) throw json.problem("rope_theta", "must be above 0, got " + theta);
         double eps = json.optDouble("rms_norm_eps", 1e-6);
         if (eps < 0) throw json.problem("rms_norm_eps", "must not be negative, got " + eps);
-        return new LlamaConfig(size(json, "vocab_size", 32000), hidden, size(json, "intermediate_size", 11008),
-                size(json, "num_hidden_layers", 32), heads,
+        return new LlamaConfig(json.optSize("vocab_size", 32000), hidden, json.optSize("intermediate_size", 11008),
+                json.optSize("num_hidden_layers", 32), heads,
                 keyValueHeads, headDim, eps, theta, scaling.map(RopeScaling::of).orElse(new RopeScaling.None()),
-                size(json, "max_position_embeddings", 2048),
+                json.optSize("max_position_embeddings", 2048),
                 json.optBoolean("attention_bias", false), json.optBoolean("mlp_bias", false), json.optBoolean("tie_word_embeddings", false),
-                json.optDouble("initializer_range", 0.02), token(json, "bos_token_id", 1), eos(json), json.optInt("pad_token_id"));
+                json.optDouble("initializer_range", 0.02), ModelConfig.token(json, "bos_token_id", 1),
+                ModelConfig.tokens(json, "eos_token_id", 2), json.optInt("pad_token_id"));
     }
 
     /// Rotary frequencies after scaling, `[headDim / 2]`.
@@ -121,13 +122,7 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         json.put("mlp_bias", mlpBias);
         json.put("tie_word_embeddings", tied);
         json.put("initializer_range", initializerRange);
-        json.put("bos_token_id", bos.isPresent() ? bos.getAsInt() : null);
-        json.put("eos_token_id", switch (eos.size()) {
-            case 0 -> null;
-            case 1 -> eos.getFirst();
-            default -> eos;
-        });
-        json.put("pad_token_id", pad.isPresent() ? pad.getAsInt() : null);
+        json.putAll(tokensToJson());
         json.put("use_cache", true);
         return json;
     }
@@ -144,25 +139,6 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         }
         if (json.optDouble("partial_rotary_factor", 1) != 1)
             throw json.problem("partial_rotary_factor", "must be 1: LLaMA turns whole heads");
-        for (String key : OTHER_ARITHMETIC) {
-            boolean zero = json.isNumber(key) && json.requireDouble(key) == 0;
-            if (!zero && !json.isNeutral(key)) throw json.problem(key, "is set; this arithmetic is not part of LLaMA as computed here");
-        }
-    }
-
-    private static int size(JsonObject json, String key, int otherwise) {
-        int value = json.optInt(key, otherwise);
-        if (value < 1) throw json.problem(key, "must be at least 1, got " + value);
-        return value;
-    }
-
-    private static OptionalInt token(JsonObject json, String key, int otherwise) {
-        return json.keys().contains(key) ? json.optInt(key) : OptionalInt.of(otherwise);
-    }
-
-    private static List<Integer> eos(JsonObject json) {
-        if (json.isList("eos_token_id")) return json.requireInts("eos_token_id");
-        OptionalInt one = token(json, "eos_token_id", 2);
-        return one.isPresent() ? List.of(one.getAsInt()) : List.of();
+        ModelConfig.refuse(json, OTHER_ARITHMETIC, "LLaMA");
     }
 }

@@ -14,8 +14,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.LongConsumer;
@@ -39,28 +41,34 @@ import picocli.CommandLine.Spec;
                 "  graft init --shape tinyllama-1.1b --output DIR",
                 "  graft bench LargeModelBench -p model=DIR"})
 final class Init implements Callable<Integer> {
-    /// What a published model's config.json says other than Hugging Face's defaults, which are those of llama-7b.
-    private record Published(String name, String config) {
+    /// What a published model's config.json says other than Hugging Face's defaults, which are those of llama-7b and gpt-j-6b.
+    private record Published(String name, String type, String config) {
     }
 
     private static final List<Published> SHAPES = List.of(
-            new Published("bench-159m", """
+            new Published("bench-159m", "llama", """
                     {"hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8, "num_attention_heads": 16,
                      "num_key_value_heads": 8, "rms_norm_eps": 1e-5}"""),
-            new Published("tinyllama-1.1b", """
+            new Published("tinyllama-1.1b", "llama", """
                     {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_key_value_heads": 4,
                      "rms_norm_eps": 1e-5}"""),
-            new Published("llama-3.2-1b", """
+            new Published("llama-3.2-1b", "llama", """
                     {"vocab_size": 128256, "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
                      "num_key_value_heads": 8, "head_dim": 64, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
                      "rope_scaling": {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
                                       "original_max_position_embeddings": 8192},
                      "max_position_embeddings": 131072, "tie_word_embeddings": true, "bos_token_id": 128000, "eos_token_id": 128001}"""),
-            new Published("llama-7b", """
+            new Published("llama-7b", "llama", """
                     {"pad_token_id": 0}"""),
-            new Published("llama-3-8b", """
+            new Published("llama-3-8b", "llama", """
                     {"vocab_size": 128256, "intermediate_size": 14336, "num_key_value_heads": 8, "rms_norm_eps": 1e-5,
-                     "rope_theta": 500000.0, "max_position_embeddings": 8192, "bos_token_id": 128000, "eos_token_id": 128001}"""));
+                     "rope_theta": 500000.0, "max_position_embeddings": 8192, "bos_token_id": 128000, "eos_token_id": 128001}"""),
+            new Published("bloom-560m", "bloom", """
+                    {"hidden_size": 1024, "n_layer": 24, "n_head": 16}"""),
+            new Published("bloom-7b1", "bloom", """
+                    {"hidden_size": 4096, "n_layer": 30, "n_head": 32}"""),
+            new Published("gpt-j-6b", "gptj", """
+                    {}"""));
 
     /// Beside the weights: headers, settings, what a file system needs itself.
     private static final long MARGIN = 16 << 20;
@@ -69,7 +77,8 @@ final class Init implements Callable<Integer> {
     private CommandSpec spec;
 
     @Option(names = "--shape", paramLabel = "NAME",
-            description = "A published LLaMA's shape: bench-159m (the one that decoding is measured on), tinyllama-1.1b, llama-3.2-1b, llama-7b or llama-3-8b.")
+            description = "A published model's shape: bench-159m (the one that decoding is measured on), tinyllama-1.1b, llama-3.2-1b, llama-7b, llama-3-8b, "
+                    + "bloom-560m, bloom-7b1 or gpt-j-6b.")
     private String shape;
 
     @Option(names = "--config", paramLabel = "FILE", description = "The config.json of any model that Graft knows, instead of --shape.")
@@ -125,7 +134,11 @@ final class Init implements Callable<Integer> {
     /// The config.json of a published model.
     static Optional<JsonObject> published(String shape) {
         return SHAPES.stream().filter(s -> s.name.equals(shape)).findFirst()
-                .map(s -> Json.parse("{\"model_type\": \"llama\", " + s.config.strip().substring(1), s.name));
+                .map(s -> {
+                    Map<String, Object> json = new LinkedHashMap<>(Json.parse(s.config, s.name).toMap());
+                    json.put("model_type", s.type);
+                    return Json.parse(Json.format(json), s.name);
+                });
     }
 
     /// A file of a model that is in the folder already.

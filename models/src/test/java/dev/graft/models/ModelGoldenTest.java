@@ -1,13 +1,8 @@
-package dev.graft.models.llama;
+package dev.graft.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.graft.models.CausalLm;
-import dev.graft.models.GoldenTensors;
-import dev.graft.models.Inputs;
-import dev.graft.models.LoadOptions;
 import dev.graft.models.LoadOptions.Weights;
-import dev.graft.models.ModelLoader;
 import dev.graft.nn.Parameter;
 import dev.graft.tensor.Backends;
 import dev.graft.tensor.Grads;
@@ -15,22 +10,45 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.backend.Backend;
-import dev.graft.tensor.op.LinearCrossEntropy;
+import dev.graft.tensor.op.CrossEntropy;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/// LLaMA against what Hugging Face's computes.
-class LlamaGoldenTest {
+/// Every architecture against what Hugging Face's computes.
+class ModelGoldenTest {
     private static final int IGNORED = -100;
 
+    private static Stream<String> models() {
+        return Golden.folders("models").stream().map(folder -> folder.getFileName().toString());
+    }
+
+    private static Stream<Arguments> modelsPaddedOnEitherSide() {
+        return models().flatMap(name -> Stream.of("right.", "left.").map(side -> Arguments.of(name, side)));
+    }
+
+    private static Stream<Arguments> modelsWithAndWithoutCheckpointing() {
+        return models().flatMap(name -> Stream.of(false, true).map(on -> Arguments.of(name, on)));
+    }
+
+    private static Stream<String> formats() {
+        return Golden.folders("formats").stream().map(folder -> folder.getFileName().toString());
+    }
+
+    @Test
+    void allThreeArchitecturesAreThere() {
+        assertThat(models()).containsExactly("bloom-h4", "bloom-h6-postln", "gptj", "gptj-inner", "llama-gqa-tied", "llama-mha");
+        assertThat(formats()).containsExactly("bloom-no-prefix", "gptj-f16", "gptj-torch-bin", "llama-bf16-sharded", "llama-old-rope-keys");
+    }
+
     @ParameterizedTest
-    @CsvSource({"llama-mha, right.", "llama-mha, left.", "llama-gqa-tied, right.", "llama-gqa-tied, left."})
+    @MethodSource("modelsPaddedOnEitherSide")
     void logitsAndHiddenStatesAgree(String name, String side) {
         try (GoldenTensors golden = GoldenTensors.of("models/" + name);
                 CausalLm model = ModelLoader.load(golden.folder());
@@ -48,7 +66,7 @@ class LlamaGoldenTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"llama-mha, false", "llama-mha, true", "llama-gqa-tied, false", "llama-gqa-tied, true"})
+    @MethodSource("modelsWithAndWithoutCheckpointing")
     void lossAndEveryGradientAgree(String name, boolean checkpointing) {
         try (GoldenTensors golden = GoldenTensors.of("models/" + name);
                 GoldenTensors expected = golden.file("grads.safetensors");
@@ -68,17 +86,17 @@ class LlamaGoldenTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"llama-mha, left.", "llama-gqa-tied, left."})
-    void lossOfLeftPaddingAgrees(String name, String side) {
+    @MethodSource("models")
+    void lossOfLeftPaddingAgrees(String name) {
         try (GoldenTensors golden = GoldenTensors.of("models/" + name);
                 CausalLm model = ModelLoader.load(golden.folder());
                 var _ = Scope.open()) {
-            golden.check(side + "loss", loss(model, golden.inputs(side), golden.ints(side + "labels")).toFloats());
+            golden.check("left.loss", loss(model, golden.inputs("left."), golden.ints("left.labels")).toFloats());
         }
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"llama-bf16-sharded", "llama-old-rope-keys"})
+    @MethodSource("formats")
     void otherClothesAgree(String name) {
         for (Weights weights : List.of(Weights.STORED, Weights.F32)) {
             try (GoldenTensors golden = GoldenTensors.of("formats/" + name);
@@ -108,10 +126,11 @@ class LlamaGoldenTest {
         }
     }
 
-    @Test
-    void theReferenceBackendAgrees() {
+    @ParameterizedTest
+    @MethodSource("models")
+    void theReferenceBackendAgrees(String name) {
         Backend reference = Backends.named("reference");
-        try (GoldenTensors golden = GoldenTensors.of("models/llama-gqa-tied");
+        try (GoldenTensors golden = GoldenTensors.of("models/" + name);
                 CausalLm model = ModelLoader.load(golden.folder(), LoadOptions.DEFAULT.withBackend(reference));
                 var _ = Scope.open(reference)) {
             golden.check("left.logits", visible(model.logits(golden.inputs("left.")), golden.ints("left.attention_mask")));
@@ -124,7 +143,7 @@ class LlamaGoldenTest {
         int t = h.dim(1) - 1;
         int[] next = Arrays.stream(labels).flatMapToInt(row -> Arrays.stream(row, 1, t + 1)).toArray();
         Tensor x = h.slice(1, 0, t).reshape(-1, h.dim(2));
-        Tensor rows = LinearCrossEntropy.of(x, model.head().weight().value(), Tensor.of(next), IGNORED);
+        Tensor rows = CrossEntropy.of(model.head().forward(x), Tensor.of(next), IGNORED);
         return rows.sum().div(Arrays.stream(next).filter(l -> l != IGNORED).count()).reshape(1);
     }
 

@@ -1,11 +1,7 @@
-package dev.graft.models.llama;
+package dev.graft.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.graft.models.CausalLm;
-import dev.graft.models.GoldenTensors;
-import dev.graft.models.ModelLoader;
-import dev.graft.models.SharedFolder;
 import dev.graft.models.generate.Generation;
 import dev.graft.models.generate.GenerationConfig;
 import dev.graft.models.generate.Generator;
@@ -15,16 +11,21 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// Decoding over the cache against transformers' generate(), and against passes over the whole text.
-class LlamaGenerationTest {
+class ModelGenerationTest {
     private static final GenerationConfig TEN = GenerationConfig.defaults().withMaxNewTokens(10);
 
+    private static Stream<String> models() {
+        return Golden.folders("models").stream().map(folder -> folder.getFileName().toString());
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"llama-mha", "llama-gqa-tied"})
+    @MethodSource("models")
     void leftPaddedPromptsContinueAsInTheReference(String name) {
         try (GoldenTensors golden = GoldenTensors.of("models/" + name); CausalLm model = ModelLoader.load(golden.folder())) {
             List<int[]> prompts = prompts(golden);
@@ -63,14 +64,15 @@ class LlamaGenerationTest {
                 var _ = Scope.open()) {
             for (int i = 0; i < 3; i++) {
                 String prompt = "prompt." + i;
-                golden.check(prompt + ".logits", model.logits(dev.graft.models.Inputs.of(golden.ints(prompt + ".ids"))).toFloats());
+                golden.check(prompt + ".logits", model.logits(Inputs.of(golden.ints(prompt + ".ids"))).toFloats());
             }
         }
     }
 
-    @Test
-    void theCacheGivesWhatAPassOverTheWholeTextGives() {
-        try (GoldenTensors golden = GoldenTensors.of("models/llama-gqa-tied"); CausalLm model = ModelLoader.load(golden.folder())) {
+    @ParameterizedTest
+    @MethodSource("models")
+    void theCacheGivesWhatAPassOverTheWholeTextGives(String name) {
+        try (GoldenTensors golden = GoldenTensors.of("models/" + name); CausalLm model = ModelLoader.load(golden.folder())) {
             List<int[]> texts = new ArrayList<>(prompts(golden));
             try (Session session = model.open(texts, 80)) {
                 for (int step = 0; step < 80; step++) {                          // past the first size of the cache and of the rotary table
