@@ -1,7 +1,19 @@
 package dev.graft.peft;
 
+import dev.graft.peft.method.Boft;
 import dev.graft.peft.method.Bottleneck;
+import dev.graft.peft.method.FourierFt;
+import dev.graft.peft.method.HiRa;
+import dev.graft.peft.method.Hra;
+import dev.graft.peft.method.Ia3;
+import dev.graft.peft.method.LnTuning;
+import dev.graft.peft.method.LoHa;
+import dev.graft.peft.method.LoKr;
 import dev.graft.peft.method.Lora;
+import dev.graft.peft.method.Miss;
+import dev.graft.peft.method.Oft;
+import dev.graft.peft.method.Road;
+import dev.graft.peft.method.Vera;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -19,7 +31,21 @@ public final class Adapters {
                     false),
             new Method("parallel", "parallel", "He et al. 2022, arXiv:2110.04366; Hu et al. 2023, arXiv:2304.01933", Bottleneck.PARALLEL,
                     false),
-            new Method("scaled-parallel", "parallel", "He et al. 2022, arXiv:2110.04366", Bottleneck.SCALED_PARALLEL, false));
+            new Method("scaled-parallel", "parallel", "He et al. 2022, arXiv:2110.04366", Bottleneck.SCALED_PARALLEL, false),
+            new Method("loha", "re-parametrisation", "Hyeon-Woo et al. 2022, arXiv:2108.06098", LoHa.DEFAULT, true),
+            new Method("lokr", "re-parametrisation", "Yeh et al. 2024, arXiv:2309.14859; Edalati et al. 2022, arXiv:2212.10650",
+                    LoKr.DEFAULT, true),
+            new Method("vera", "re-parametrisation", "Kopiczko et al. 2024, arXiv:2310.11454", Vera.DEFAULT, true),
+            new Method("fourierft", "re-parametrisation", "Gao et al. 2024, arXiv:2405.03003", FourierFt.DEFAULT, true),
+            new Method("hira", "re-parametrisation", "Huang et al. 2025, ICLR", HiRa.DEFAULT, true),
+            new Method("miss", "re-parametrisation", "Kang and Yin 2024, arXiv:2409.15371", Miss.DEFAULT, true),
+            new Method("dora", "re-parametrisation", "Liu et al. 2024, arXiv:2402.09353", Lora.DORA, true),
+            new Method("ia3", "scaling", "Liu et al. 2022, arXiv:2205.05638", Ia3.DEFAULT, true),
+            new Method("hra", "rotation", "Yuan et al. 2024, arXiv:2405.17484", Hra.DEFAULT, true),
+            new Method("oft", "rotation", "Qiu et al. 2023, arXiv:2306.07280", Oft.DEFAULT, true),
+            new Method("boft", "rotation", "Liu et al. 2024, arXiv:2311.06243", Boft.DEFAULT, true),
+            new Method("road", "rotation", "Liao and Monz 2024, arXiv:2409.00119", Road.DEFAULT, true),
+            new Method("ln-tuning", "selection", "Zhao et al. 2023, arXiv:2312.11420", LnTuning.DEFAULT, true));
 
     private Adapters() {
     }

@@ -1,10 +1,12 @@
 package dev.graft.peft;
 
 import dev.graft.nn.Init;
+import dev.graft.nn.Layer;
 import dev.graft.nn.LayerHook;
 import dev.graft.nn.Parameter;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
+import java.util.List;
 import java.util.function.UnaryOperator;
 
 /// What an adapter may do at one place. Everything said here is undone when the adapter is detached, and has no effect while it is not in use.
@@ -23,9 +25,20 @@ public interface Attach {
     /// Values that are neither trained nor saved, since they follow from the base model or the hyper-parameters.
     Parameter constant(String name, Shape shape, Init init);
 
+    /// Values that all places share and that training leaves alone. The first place to ask brings them into being.
+    ///
+    /// @param saved whether the checkpoint holds them, under their name alone; otherwise they follow from the hyper-parameters
+    Parameter sharedConstant(String name, Shape shape, Init init, boolean saved);
+
+    /// All layers that the adapter goes to, in the model's order.
+    List<Layer> layers();
+
     /// Trains a parameter that the model has already, saved under its own name. The model's values are not touched: while the adapter is in
     /// use, a trained copy stands in for them.
     void train(Parameter existing);
+
+    /// The same, saved as `<place>.<name>`.
+    void train(Parameter existing, String name);
 
     /// Adds to the layer's output: `y = layer(x) + delta(x)`.
     void adds(UnaryOperator<Tensor> delta);

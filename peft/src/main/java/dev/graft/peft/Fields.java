@@ -115,7 +115,7 @@ final class Fields {
     }
 
     private static String name(RecordComponent c) {
-        return c.getName().replaceAll("(?<=[a-z0-9])(?=[A-Z])", "_").toLowerCase(Locale.ROOT);
+        return c.getName().replaceAll("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_").toLowerCase(Locale.ROOT);
     }
 
     private static Object get(RecordComponent c, Record record) {

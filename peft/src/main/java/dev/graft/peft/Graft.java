@@ -33,7 +33,9 @@ public final class Graft {
     private final Soil here;
     private final List<Site> sites = new ArrayList<>();
     private final List<Site> replaced = new ArrayList<>();
+    private final List<Layer> layers;
     private final SequencedMap<String, Parameter> saved = new LinkedHashMap<>();
+    private final Map<String, Parameter> sharedConstants = new LinkedHashMap<>();
     private final Map<Parameter, Start> starts = new LinkedHashMap<>();
     private final Map<Parameter, Parameter> copies = new LinkedHashMap<>(); // the model's own -> what stands in for it
     private boolean frozen;
@@ -65,7 +67,8 @@ public final class Graft {
         this.here = name.equals(Peft.DEFAULT) ? soil : soil.below(name, new Soil());
         Targets targets = this.adapter.targets();
         if (strict) targets.requireEach(model);
-        for (Layer layer : targets.layers(model)) {
+        layers = targets.layers(model);
+        for (Layer layer : layers) {
             Site site = new Site(this, layer);
             sites.add(site);
             switch (layer) {
@@ -151,10 +154,12 @@ public final class Graft {
 
     /// What training changes.
     public List<Parameter> parameters() {
-        return List.copyOf(new LinkedHashSet<>(saved.values()));
+        Set<Parameter> trained = new LinkedHashSet<>(saved.values());
+        trained.removeAll(sharedConstants.values());
+        return List.copyOf(trained);
     }
 
-    /// The trained parameters by their keys in the checkpoint.
+    /// What the checkpoint holds, by its keys: the trained parameters and, of some methods, constants.
     public SequencedMap<String, Parameter> saved() {
         return Collections.unmodifiableSequencedMap(saved);
     }
@@ -185,6 +190,18 @@ public final class Graft {
         return p;
     }
 
+    Parameter sharedConstant(String name, Shape shape, Init init, DType dtype, boolean kept) {
+        Parameter p = sharedConstants.computeIfAbsent(name, _ -> declare(name, shape, init, dtype));
+        if (!p.shape().equals(shape))
+            throw new AdapterException("'%s' is shared and has shape %s, not %s".formatted(name, p.shape(), shape));
+        if (kept) saved.put("base_model." + name, p);
+        return p;
+    }
+
+    List<Layer> layers() {
+        return layers;
+    }
+
     Parameter declare(String path, Shape shape, Init init, DType dtype) {
         Parameter p = here.declare(path, shape);
         starts.put(p, new Start(init, dtype));
@@ -195,7 +212,7 @@ public final class Graft {
         train(existing, AdapterFolder.PREFIX + existing.name());
     }
 
-    private void train(Parameter existing, String key) {
+    void train(Parameter existing, String key) {
         if (copies.containsKey(existing)) return;
         Parameter copy = declare(existing.name(), existing.shape(), (_, _) -> existing.weight().dense(), dtype(existing));
         copies.put(existing, copy);
@@ -229,7 +246,7 @@ public final class Graft {
     /// Whether training leaves this adapter as it is.
     void frozen(boolean frozen) {
         this.frozen = frozen;
-        saved.values().forEach(p -> p.trainable(!frozen));
+        parameters().forEach(p -> p.trainable(!frozen));
     }
 
     /// Everything to be put around layers, innermost first.

@@ -113,8 +113,23 @@ final class Site implements Attach {
     }
 
     @Override
+    public Parameter sharedConstant(String name, Shape shape, Init init, boolean saved) {
+        return graft.sharedConstant(name, shape, init, dtype(), saved);
+    }
+
+    @Override
+    public List<Layer> layers() {
+        return graft.layers();
+    }
+
+    @Override
     public void train(Parameter existing) {
         graft.train(existing);
+    }
+
+    @Override
+    public void train(Parameter existing, String name) {
+        graft.train(existing, AdapterFolder.PREFIX + path() + "." + name);
     }
 
     @Override

@@ -73,6 +73,15 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
     public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear {
         boolean include(Layer layer, Module model);
 
+        /// Whether a path is among these, as far as a path alone tells.
+        default boolean fit(String path) {
+            return switch (this) {
+                case Listed(List<String> names) -> endsWithAny(path, names);
+                case Matching(String regex) -> path.matches(regex);
+                case AllLinear() -> true;
+            };
+        }
+
         static Names of(Object json) {
             return switch (json) {
                 case List<?> names when names.stream().allMatch(String.class::isInstance) -> new Listed(

@@ -42,6 +42,7 @@ class FieldsTest {
                 put("modules_to_save", null);
                 put("bias", "none");
                 put("use_rslora", false);
+                put("use_dora", false);
                 put("init_lora_weights", true);
                 put("rank_pattern", Map.of());
                 put("alpha_pattern", Map.of());
@@ -57,7 +58,7 @@ class FieldsTest {
         Lora all = new Lora(3, 2.5, 0.1,
                 new Targets(new Targets.Listed(List.of("a", "b.c")), new Targets.Matching("x.*"), List.of(1, 3), List.of("h"),
                         List.of("lm_head")),
-                "lora_only", true, "gaussian", Map.of("a", 2), Map.of("b", 1.5), true, true);
+                "lora_only", true, false, "gaussian", Map.of("a", 2), Map.of("b", 1.5), true, true);
         return Stream.concat(Adapters.ALL.stream().map(Method::defaults),
                 Stream.of(all, all.with("init_lora_weights", false), Lora.of(1, 1).with(
                         "target_modules", "all-linear"), Bottleneck.DEFAULT.with("scaling", 4),
@@ -108,11 +109,12 @@ class FieldsTest {
     }
 
     @ParameterizedTest
-    @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"'use_dora': true | is true, which LORA does not compute",
+    @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"'use_bdlora': true | is true, which LORA does not compute",
             "'layer_replication': [[0, 2]] | is [[0, 2]], which LORA does not compute",
             "'trainable_token_indices': [1] | does not compute", "'enable_lora': [true, false, true] | does not compute",
             "'qalora_group_size': 32 | does not compute",
             "'use_qalora': true | does not compute", "'target_parameters': ['x'] | does not compute",
+            "'use_dora': true, 'lora_bias': true | use_dora and lora_bias do not go together",
             "'r': 0 | r must be at least 1, got 0",
             "'r': 1.5 | must be a whole number", "'lora_dropout': 1 | lora_dropout must be in [0, 1), got 1.0",
             "'bias': 'some' | bias must be",
@@ -146,19 +148,19 @@ class FieldsTest {
     @Test
     void anUnknownTypeIsRefusedWithTheKnownOnes() {
         assertThatThrownBy(() -> read(json("{\"peft_type\": \"XLORA\"}"))).isInstanceOf(CheckpointException.class)
-                .hasMessage("adapter_config.json: \"peft_type\" is \"XLORA\"; known are [LORA, BOTTLENECK]");
+                .hasMessageMatching("adapter_config.json: \"peft_type\" is \"XLORA\"; known are \\[LORA, BOTTLENECK, .*LN_TUNING.*]");
         assertThatThrownBy(() -> read(json("{}"))).hasMessageContaining("\"peft_type\" is missing");
     }
 
     @Test
     void aFieldIsChangedByItsName() {
         assertThat(Lora.DEFAULT.with("lora_dropout", 0.1))
-                .isEqualTo(new Lora(8, 8, 0.1, Targets.DEFAULT, "none", false, "true", Map.of(), Map.of(), false, false));
+                .isEqualTo(new Lora(8, 8, 0.1, Targets.DEFAULT, "none", false, false, "true", Map.of(), Map.of(), false, false));
         assertThatThrownBy(() -> Lora.DEFAULT.with("dropout", 0.1)).isInstanceOf(AdapterException.class)
                 .hasMessageStartingWith("Lora has no 'dropout'; it has [r, lora_alpha");
         assertThatThrownBy(() -> Lora.DEFAULT.with("r", "many")).hasMessageContaining("\"r\" must be a whole number");
         assertThat(Adapters.of("lora", Map.of("r", 16, "target_modules", List.of("q_proj")))).isEqualTo(Lora.of(16, 8, "q_proj"));
         assertThatThrownBy(() -> Adapters.named("lorra"))
-                .hasMessage("no method 'lorra'; there are [lora, series-h, series, parallel, scaled-parallel]");
+                .hasMessageMatching("no method 'lorra'; there are \\[lora, series-h, .*, ln-tuning.*]");
     }
 }

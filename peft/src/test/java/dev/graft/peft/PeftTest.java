@@ -192,7 +192,7 @@ class PeftTest {
 
     @Test
     void aQuantisedBaseIsMergedOnlyOnRequest() {
-        try (CausalLm q8 = Tiny.quantised(); Peft peft = Peft.attach(q8, LORA, 1)) {
+        try (CausalLm q8 = Tiny.quantised(Tiny.llama()); Peft peft = Peft.attach(q8, LORA, 1)) {
             float[] attached = Tiny.logits(q8);
             Map<String, List<float[]>> bits = Tiny.bits(q8);
             assertThatThrownBy(peft::merge)

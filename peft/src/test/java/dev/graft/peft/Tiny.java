@@ -49,6 +49,23 @@ final class Tiny {
                         "num_hidden_layers", 2, "num_attention_heads", 5, "num_key_value_heads", 1, "initializer_range", 0.3,
                         "attention_bias", true));
         config.putAll(settings);
+        return random(config);
+    }
+
+    /// A BLOOM whose number of heads is no power of two.
+    static CausalLm bloom() {
+        return random(
+                Map.of("model_type", "bloom", "vocab_size", 29, "hidden_size", 20, "n_layer", 2, "n_head", 5, "initializer_range", 0.3));
+    }
+
+    /// A GPT-J whose heads turn in half of their elements.
+    static CausalLm gptj() {
+        return random(
+                Map.of("model_type", "gptj", "vocab_size", 29, "n_embd", 20, "n_inner", 36, "n_layer", 2, "n_head", 5, "rotary_dim", 2,
+                        "initializer_range", 0.3));
+    }
+
+    private static CausalLm random(Map<String, Object> config) {
         CausalLm model = ModelLoader.empty(Json.parse(Json.format(config), "tiny"));
         model.initialise(3);
         try (var _ = Scope.untracked()) {
@@ -58,11 +75,11 @@ final class Tiny {
         return model;
     }
 
-    /// The same with its linear layers stored as int8 blocks.
-    static CausalLm quantised() {
-        CausalLm model = llama();
+    /// A model with its linear layers stored as int8 blocks; a head that is the embedding matrix stays as it is.
+    static CausalLm quantised(CausalLm model) {
         try (var _ = Scope.untracked()) {
-            model.modules(Linear.class).forEach(l -> l.weight().fill(Weight.Q8.of(l.weight().value())));
+            model.modules(Linear.class).filter(l -> l.weight() != model.embedding().weight())
+                    .forEach(l -> l.weight().fill(Weight.Q8.of(l.weight().value())));
         }
         return model;
     }
@@ -91,7 +108,8 @@ final class Tiny {
         int[] next = new int[rows * 6];
         for (int i = 0; i < rows; i++) for (int t = 0; t < 6; t++) next[i * 6 + t] = mask[i][t + 1] == 0 ? -100 : ids[i][t + 1];
         Tensor x = h.slice(1, 0, 6).reshape(-1, h.dim(2));
-        if (!model.head().isSurrounded() && model.head().weight().weight() instanceof Weight.Dense(Tensor w)) {
+        if (!model.head().isSurrounded() && model.head().bias() == null
+                && model.head().weight().weight() instanceof Weight.Dense(Tensor w)) {
             return LinearCrossEntropy.of(x, w, Tensor.of(next), -100).sum();
         }
         return new dev.graft.tensor.op.CrossEntropy(-100).apply(model.head().forward(x), Tensor.of(next)).sum();

@@ -6,7 +6,9 @@ import dev.graft.nn.Parameter;
 import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.Attach;
+import dev.graft.peft.Plain;
 import dev.graft.peft.Targets;
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
@@ -22,26 +24,32 @@ import java.util.stream.Stream;
 /// y = W x + b + s · B A drop(x)        A: [r, in], B: [out, r]; W, b frozen
 /// y = E[id] + s · B A[:, id]           on an embedding; A: [r, V], B: [C, r]
 /// s = α/r, or α/√r with use_rslora (Kalajdzievski 2023, arXiv:2312.03732)
+/// y = (m/‖W + s · B A‖) ⊙ (W x + s · B A x) + b      with use_dora (DoRA, Liu et al. 2024, arXiv:2402.09353); m: [out], the norm of each row
 /// ```
-/// Trained: `r (in + out)` per layer, with `lora_bias` `out` more. Starts neutral: B = 0 (on an embedding A = 0), or the product of the first A and B
-/// is subtracted again (`pissa`, `olora`; see [LoraStart]). Merged: `W + s · B A`.
+/// Trained: `r (in + out)` per layer, with `lora_bias` or `use_dora` `out` more. Starts neutral: B = 0 (on an embedding A = 0), or the product of the first A and B
+/// is subtracted again (`pissa`, `olora`; see [LoraStart]). Merged: `W + s · B A`, of DoRA
+/// with rows of norm m. DoRA's norm is a constant to the gradient, as in the paper (its section 4.3); its m starts as the norms of W.
 ///
 /// @param r rank
 /// @param loraAlpha α
 /// @param loraDropout share of the elements of x that the adapter does not see in training; not on embeddings
 /// @param bias `none`, `all` or `lora_only`
 /// @param useRslora whether s is `α/√r`
+/// @param useDora whether the rows of the adapted weight have trained norms; on linear layers
 /// @param initLoraWeights how A and B start: `true` (A uniform in ±1/√in), `gaussian` (A normal with deviation 1/r), `orthogonal`, `pissa`,
 /// `pissa_niter_<n>`, `olora`, or `false` (both random: not neutral, for tests)
 /// @param rankPattern ranks of layers whose path ends in a key (a regular expression), instead of r
 /// @param alphaPattern the same for α
 /// @param loraBias whether B has a trained bias, which s scales too
 /// @param fanInFanOut means nothing here, where every weight lies `[out, in]`; kept for the file's sake
-public record Lora(int r, double loraAlpha, double loraDropout, Targets targets, String bias, boolean useRslora, String initLoraWeights,
+public record Lora(int r, double loraAlpha, double loraDropout, Targets targets, String bias, boolean useRslora, boolean useDora,
+        String initLoraWeights,
         Map<String, Integer> rankPattern, Map<String, Double> alphaPattern, boolean loraBias, boolean fanInFanOut) implements Adapter {
 
     /// PEFT's defaults.
-    public static final Lora DEFAULT = new Lora(8, 8, 0, Targets.DEFAULT, "none", false, "true", Map.of(), Map.of(), false, false);
+    public static final Lora DEFAULT = new Lora(8, 8, 0, Targets.DEFAULT, "none", false, false, "true", Map.of(), Map.of(), false, false);
+
+    public static final Lora DORA = (Lora) DEFAULT.with("use_dora", true);
 
     private static final List<String> QUERY_VALUE = List.of("q_proj", "v_proj");
     private static final List<String> FUSED = List.of("query_key_value");
@@ -50,8 +58,8 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
             "opt", QUERY_VALUE, "bloom", FUSED, "gpt_neox", FUSED, "chatglm", FUSED);
 
     public Lora {
-        if (r < 1) throw new AdapterException("r must be at least 1, got " + r);
-        if (!(loraDropout >= 0 && loraDropout < 1)) throw new AdapterException("lora_dropout must be in [0, 1), got " + loraDropout);
+        Require.rank(r);
+        Require.share("lora_dropout", loraDropout);
         rankPattern.forEach((key, rank) -> {
             if (rank < 1) throw new AdapterException("rank_pattern gives '" + key + "' the rank " + rank + "; it must be at least 1");
         });
@@ -59,11 +67,12 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
         rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern)); // in its order, which decides
         alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
         LoraStart.require(initLoraWeights);
+        if (useDora && loraBias) throw new AdapterException("use_dora and lora_bias do not go together");
     }
 
     /// LoRA with this rank and α on the layers of these names, everything else as PEFT has it.
     public static Lora of(int r, double alpha, String... targetModules) {
-        return new Lora(r, alpha, 0, Targets.of(targetModules), "none", false, "true", Map.of(), Map.of(), false, false);
+        return new Lora(r, alpha, 0, Targets.of(targetModules), "none", false, false, "true", Map.of(), Map.of(), false, false);
     }
 
     @Override
@@ -73,6 +82,10 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
         LoraStart start = new LoraStart(initLoraWeights, base.weight(), rank, s);
         Parameter a = at.param("lora_A.weight", Shape.of(rank, base.in()), start.a());
         Parameter b = at.param("lora_B.weight", Shape.of(base.out(), rank), start.b());
+        if (useDora) {
+            onLinearWithNorms(base, at, a, b, s, start);
+            return;
+        }
         Parameter c = loraBias ? at.param("lora_B.bias", Shape.of(base.out()), start.bias()) : null;
         at.adds(x -> {
             Tensor y = Dropout.of(x, loraDropout).matmulT(a.value()).mul(s).matmulT(b.value());    // s on [.., r] rather than on [.., out]
@@ -88,8 +101,45 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
         }
     }
 
+    private void onLinearWithNorms(Linear base, Attach at, Parameter a, Parameter b, double s, LoraStart start) {
+        if (start.leavesResidual())
+            throw new AdapterException(
+                    "use_dora starts from W itself; it does not go with init_lora_weights '%s'".formatted(initLoraWeights));
+        Parameter m = at.param("lora_magnitude_vector", Shape.of(base.out()), (_, _) -> rowNorms(base));
+        at.around((x, next) -> {
+            Tensor o = withoutBias(next.apply(x), base);
+            Tensor h = Dropout.of(x, loraDropout);
+            Tensor thinned = h == x ? o : withoutBias(next.apply(h), base);                              // where dropout acts, what is rescaled has seen it too
+            Tensor update = h.matmulT(a.value()).mul(s).matmulT(b.value());
+            Tensor scale = m.value().div(norms(base, a.value().detach(), b.value().detach(), s));
+            Tensor y = h == x ? o.add(update).mul(scale) : o.add(thinned.mul(scale.sub(1))).add(update.mul(scale));
+            return base.bias() == null ? y : y.add(base.bias().value().to(y.dtype()));
+        });
+        at.folds(w -> {
+            Tensor whole = w.weight().add(b.value().matmul(a.value()).mul(s));
+            return new Plain(whole.mul(m.value().unsqueeze(1).div(whole.square().sum(1).sqrt())), w.bias());
+        });
+    }
+
+    private static Tensor withoutBias(Tensor y, Linear base) {
+        return base.bias() == null ? y : y.sub(base.bias().value().to(y.dtype()));
+    }
+
+    private static Tensor rowNorms(Linear base) {
+        return base.weight().weight().dense().to(DType.F32).square().sum(1).sqrt().squeeze(1);
+    }
+
+    /// Row norms of `W + s B A` from products as thin as A and B: `‖w‖² + 2 s b·(A w) + s² b (A Aᵀ) bᵀ` for a row w of W and b of B.
+    private static Tensor norms(Linear base, Tensor a, Tensor b, double s) {
+        Tensor w = rowNorms(base).to(a.dtype());
+        Tensor aw = base.weight().weight().linear(a).transpose(0, 1);                                    // [out, r]
+        Tensor cross = b.mul(aw).sum(1).mul(2 * s).squeeze(1), own = b.matmul(a.matmulT(a)).mul(b).sum(1).mul(s * s).squeeze(1);
+        return w.square().add(cross).add(own).sqrt();
+    }
+
     @Override
     public void onEmbedding(Embedding base, Attach at) {
+        if (useDora) throw new AdapterException("use_dora goes to linear layers, not to the embedding '" + at.path() + "'");
         int rank = rank(at.path());
         double s = scale(at.path());
         Parameter a = at.param("lora_embedding_A", Shape.of(rank, base.rows()), LoraStart.embeddingA(initLoraWeights));
@@ -100,18 +150,13 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
 
     /// The rank at a place.
     public int rank(String path) {
-        return pattern(rankPattern, path, r);
+        return Patterns.at(rankPattern, path, r);
     }
 
     /// The scale s at a place.
     public double scale(String path) {
-        double alpha = pattern(alphaPattern, path, loraAlpha);
+        double alpha = Patterns.at(alphaPattern, path, loraAlpha);
         return useRslora ? alpha / Math.sqrt(rank(path)) : alpha / rank(path);
-    }
-
-    private static <T> T pattern(Map<String, T> pattern, String path, T otherwise) {
-        for (Map.Entry<String, T> e : pattern.entrySet()) if (path.matches("(.*\\.)?(" + e.getKey() + ")")) return e.getValue();
-        return otherwise;
     }
 
     @Override

@@ -73,7 +73,7 @@ class EvalTest {
     /// Not neutral, so that with it the model says something else.
     private Path adapter(String name, long seed) {
         Path saved = folder.resolve(name);
-        Lora random = new Lora(4, 8, 0, Targets.of("q_proj", "up_proj"), "none", false, "false", Map.of(), Map.of(), false, false);
+        Lora random = new Lora(4, 8, 0, Targets.of("q_proj", "up_proj"), "none", false, false, "false", Map.of(), Map.of(), false, false);
         try (CausalLm model = ModelLoader.load(tiny); Peft peft = Peft.attach(model, random, seed)) {
             peft.save(saved);
         }

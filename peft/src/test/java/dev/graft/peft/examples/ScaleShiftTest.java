@@ -48,7 +48,7 @@ class ScaleShiftTest {
                 assertThat(logits(model)).isEqualTo(trained);
             }
             assertThatThrownBy(() -> Peft.load(model, folder)).isInstanceOf(CheckpointException.class)
-                    .hasMessageContaining("\"peft_type\" is \"SCALE_SHIFT\"; known are [LORA, BOTTLENECK]");
+                    .hasMessageContaining("\"peft_type\" is \"SCALE_SHIFT\"; known are [LORA, BOTTLENECK, ");
         }
     }
 

@@ -113,6 +113,13 @@ public final class OpCases {
     }
 
     /// Indices below n.
+    private static Input skew(int... dims) {
+        return new Made("skew" + Shape.of(dims), t -> {
+            Tensor m = Tensor.randn(DType.F64, Shape.of(dims), 7);
+            return m.sub(m.transpose(-1, -2)).to(t);
+        });
+    }
+
     static Input ids(int n, int... dims) {
         return new Made("ids" + Shape.of(dims), _ -> {
             int size = (int) Shape.of(dims).size();
@@ -158,6 +165,7 @@ public final class OpCases {
         cases.add(of(new Gather(), x(5, 3), ids(5, 2, 4)));
         cases.add(of(new Gather(), x(7), ids(7, 3)));
         cases.add(of(new ScatterAdd(4), ids(4, 7), x(7, 3)));
+        for (int[] d : new int[][] {{1, 1}, {2, 2}, {3, 5, 5}, {2, 2, 7, 7}}) cases.add(of(new Cayley(), skew(d)));
         cases.add(of(new Cat(1), x(2, 3, 2), x(2, 1, 2), x(2, 4, 2)));
         cases.add(of(new Copy(), x(3, 5)));
         cases.add(of(new Reshape(Shape.of(5, 3)), x(3, 5)));

@@ -1,0 +1,64 @@
+package dev.graft.peft.method;
+
+import dev.graft.nn.Init;
+import dev.graft.nn.Linear;
+import dev.graft.nn.Parameter;
+import dev.graft.peft.Adapter;
+import dev.graft.peft.Attach;
+import dev.graft.peft.Plain;
+import dev.graft.peft.Targets;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
+import java.util.List;
+
+/// HRA, Householder reflections of a layer's input (Yuan et al. 2024, arXiv:2405.17484).
+///
+/// ```
+/// y = W H₁ H₂ … H_r x + b              H_i = I − 2 u_i u_iᵀ/‖u_i‖²,  u: [in, r]
+/// ```
+/// Trained: `r in` per layer. Starts neutral for an even r: columns come in equal pairs, whose reflections undo one another; an odd r leaves one over. Merged: `W H₁ … H_r`.
+///
+/// @param r number of reflections
+/// @param initWeights false starts from random numbers without pairs (not neutral, for tests)
+public record Hra(int r, boolean initWeights, String bias, Targets targets) implements Adapter {
+    /// PEFT's defaults.
+    public static final Hra DEFAULT = new Hra(8, true, "none", Targets.DEFAULT);
+
+    public Hra {
+        Require.rank(r);
+    }
+
+    @Override
+    public void onLinear(Linear base, Attach at) {
+        Parameter u = at.param("hra_u", Shape.of(base.in(), r), initWeights && r % 2 == 0 ? inPairs() : Init.kaimingUniform());
+        at.around((x, next) -> next.apply(reflected(x, u.value(), true)));
+        at.folds(w -> new Plain(reflected(w.weight(), u.value(), false), w.bias()));
+    }
+
+    /// Columns 2i and 2i + 1 alike.
+    private static Init inPairs() {
+        return (shape, seed) -> {
+            int in = shape.dim(0), pairs = shape.dim(1) / 2;
+            Tensor half = Init.kaimingUniform().values(Shape.of(in, pairs), seed);
+            return half.unsqueeze(2).expand(in, pairs, 2).reshape(shape);
+        };
+    }
+
+    /// Rows of x times `H₁ … H_r`, or, the last one first, times its transpose.
+    private static Tensor reflected(Tensor x, Tensor u, boolean transposed) {
+        int r = u.dim(1);
+        Tensor unit = u.div(u.square().sum(0).sqrt());                      // [in, r]
+        Tensor y = x;
+        for (int i = 0; i < r; i++) {
+            int column = transposed ? r - 1 - i : i;
+            Tensor v = unit.slice(1, column, column + 1);                                // [in, 1]
+            y = y.sub(y.matmul(v).mul(2).matmulT(v));
+        }
+        return y;
+    }
+
+    @Override
+    public List<String> defaultTargets(String modelType) {
+        return Lora.DEFAULT.defaultTargets(modelType);
+    }
+}
