@@ -33,8 +33,15 @@ public interface Adapter {
         throw unfit(base, at);
     }
 
+    /// Names of the layers this goes to when the targets name none, by `model_type`: those of queries and values, as most methods of PEFT have it.
+    default Map<String, List<String>> usualTargets() {
+        return Targets.QUERY_AND_VALUE;
+    }
+
     /// Names of the layers this goes to in a model of this `model_type` when the targets name none.
     default List<String> defaultTargets(String modelType) {
+        List<String> names = usualTargets().get(modelType);
+        if (names != null) return names;
         throw new AdapterException("please specify target_modules: " + this.getClass().getSimpleName() + " has no default for model_type '"
                 + modelType + "'");
     }

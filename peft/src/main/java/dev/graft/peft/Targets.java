@@ -6,6 +6,7 @@ import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,6 +26,13 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
 
     /// Wherever the method goes by default.
     public static final Targets DEFAULT = new Targets(null, null, null, null, null);
+
+    private static final List<String> QUERY_VALUE = List.of("q_proj", "v_proj"), FUSED = List.of("query_key_value");
+
+    /// The projections of queries and values, by `model_type`; where one layer makes them all, that one.
+    public static final Map<String, List<String>> QUERY_AND_VALUE = Map.of("llama", QUERY_VALUE, "mistral", QUERY_VALUE, "gptj",
+            QUERY_VALUE,
+            "gpt_neo", QUERY_VALUE, "opt", QUERY_VALUE, "bloom", FUSED, "gpt_neox", FUSED, "chatglm", FUSED);
 
     public Targets {
         layersToTransform = emptyToNull(layersToTransform);

@@ -11,7 +11,6 @@ import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Cayley;
-import java.util.List;
 
 /// BOFT, orthogonal fine-tuning by butterflies (Liu et al. 2024, arXiv:2311.06243) of a layer's input, and a scale of its output.
 ///
@@ -83,10 +82,5 @@ public record Boft(int boftBlockSize, int boftBlockNum, int boftNButterflyFactor
         int half = blocks.dim(1) / 2, run = 1 << i;
         Tensor mixed = x.reshape(-1, 2, run, half).transpose(1, 2).reshape(x.shape());   // even and odd half blocks back to where they were
         return Blocks.times(mixed, blocks).reshape(-1, run, 2, half).transpose(1, 2).reshape(x.shape());
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// Series and parallel bottleneck adapters as LLM-Adapters has them (Hu et al. 2023, arXiv:2304.01933; the ideas are those of Houlsby et al. 2019,
 /// Pfeiffer et al. 2020 and He et al. 2022).
@@ -118,12 +120,12 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
     }
 
     @Override
-    public List<String> defaultTargets(String modelType) {
-        Places places = PLACES.get(modelType);
-        if (places == null) return Adapter.super.defaultTargets(modelType);
-        if (useParallelAdapter) return places.parallel;
-        if (useAdapterp) return places.after;
-        return java.util.stream.Stream.concat(places.before.stream(), places.after.stream()).toList();
+    public Map<String, List<String>> usualTargets() {
+        return PLACES.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> {
+            Places places = e.getValue();
+            if (useParallelAdapter) return places.parallel;
+            return useAdapterp ? places.after : Stream.concat(places.before.stream(), places.after.stream()).toList();
+        }));
     }
 
     @Override

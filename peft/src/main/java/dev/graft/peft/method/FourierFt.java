@@ -9,9 +9,6 @@ import dev.graft.peft.Attach;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.IntBinaryOperator;
 
@@ -38,7 +35,7 @@ public record FourierFt(int nFrequency, double scaling, long randomLocSeed, bool
 
     public FourierFt {
         if (nFrequency < 1) throw new AdapterException("n_frequency must be at least 1, got " + nFrequency);
-        nFrequencyPattern = Collections.unmodifiableMap(new LinkedHashMap<>(nFrequencyPattern));
+        nFrequencyPattern = Patterns.ofSizes("n_frequency_pattern", nFrequencyPattern);
     }
 
     @Override
@@ -86,10 +83,5 @@ public record FourierFt(int nFrequency, double scaling, long randomLocSeed, bool
     @Override
     public String peftType() {
         return "FOURIERFT";
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

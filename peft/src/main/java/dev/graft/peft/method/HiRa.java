@@ -8,9 +8,6 @@ import dev.graft.peft.Attach;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.op.Dropout;
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /// HiRA, a Hadamard product with the weight itself (Huang et al. 2025, "HiRA: parameter-efficient Hadamard high-rank adaptation", ICLR).
@@ -33,7 +30,7 @@ public record HiRa(int r, double hiraDropout, boolean initWeights, Map<String, I
     public HiRa {
         Require.rank(r);
         Require.share("hira_dropout", hiraDropout);
-        rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
+        rankPattern = Patterns.ofSizes("rank_pattern", rankPattern);
     }
 
     @Override
@@ -49,10 +46,5 @@ public record HiRa(int r, double hiraDropout, boolean initWeights, Map<String, I
     @Override
     public String peftType() {
         return "HIRA";
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

@@ -9,7 +9,6 @@ import dev.graft.peft.Plain;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
-import java.util.List;
 
 /// HRA, Householder reflections of a layer's input (Yuan et al. 2024, arXiv:2405.17484).
 ///
@@ -55,10 +54,5 @@ public record Hra(int r, boolean initWeights, String bias, Targets targets) impl
             y = y.sub(y.matmul(v).mul(2).matmulT(v));
         }
         return y;
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

@@ -27,7 +27,7 @@ public record Ia3(Targets targets, Targets.Names feedforwardModules, boolean ini
     /// PEFT's defaults.
     public static final Ia3 DEFAULT = new Ia3(Targets.DEFAULT, null, true, false);
 
-    private static final Map<String, List<String>> DEFAULT_TARGETS = Map.of(
+    private static final Map<String, List<String>> USUAL_TARGETS = Map.of(
             "llama", List.of("k_proj", "v_proj", "down_proj"), "mistral", List.of("k_proj", "v_proj", "down_proj"),
             "bloom", List.of("query_key_value", "mlp.dense_4h_to_h"), "gptj", List.of("q_proj", "v_proj", "fc_out"),
             "gpt_neo", List.of("q_proj", "v_proj", "c_proj"), "opt", List.of("q_proj", "k_proj", "fc2"));
@@ -55,8 +55,7 @@ public record Ia3(Targets targets, Targets.Names feedforwardModules, boolean ini
     }
 
     @Override
-    public List<String> defaultTargets(String modelType) {
-        List<String> names = DEFAULT_TARGETS.get(modelType);
-        return names != null ? names : Adapter.super.defaultTargets(modelType);
+    public Map<String, List<String>> usualTargets() {
+        return USUAL_TARGETS;
     }
 }

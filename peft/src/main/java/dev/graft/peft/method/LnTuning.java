@@ -17,7 +17,7 @@ public record LnTuning(Targets targets) implements Adapter {
     public static final LnTuning DEFAULT = new LnTuning(Targets.DEFAULT);
 
     private static final List<String> LLAMA = List.of("input_layernorm", "post_attention_layernorm", "norm");
-    private static final Map<String, List<String>> DEFAULT_TARGETS = Map.of("llama", LLAMA, "mistral", LLAMA,
+    private static final Map<String, List<String>> USUAL_TARGETS = Map.of("llama", LLAMA, "mistral", LLAMA,
             "bloom", List.of("input_layernorm", "post_attention_layernorm", "ln_f"), "gptj", List.of("ln_1", "ln_f"));
 
     @Override
@@ -26,8 +26,7 @@ public record LnTuning(Targets targets) implements Adapter {
     }
 
     @Override
-    public List<String> defaultTargets(String modelType) {
-        List<String> names = DEFAULT_TARGETS.get(modelType);
-        return names != null ? names : Adapter.super.defaultTargets(modelType);
+    public Map<String, List<String>> usualTargets() {
+        return USUAL_TARGETS;
     }
 }

@@ -8,9 +8,6 @@ import dev.graft.peft.Attach;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
-import java.util.Collections;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /// LoHa, a low-rank Hadamard product (Hyeon-Woo et al. 2022, arXiv:2108.06098; LyCORIS, Yeh et al. 2024, arXiv:2309.14859).
@@ -36,8 +33,8 @@ public record LoHa(int r, double alpha, double rankDropout, double moduleDropout
         Require.rank(r);
         Require.share("rank_dropout", rankDropout);
         Require.share("module_dropout", moduleDropout);
-        rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
-        alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
+        rankPattern = Patterns.ofSizes("rank_pattern", rankPattern);
+        alphaPattern = Patterns.of(alphaPattern);
     }
 
     @Override
@@ -76,10 +73,5 @@ public record LoHa(int r, double alpha, double rankDropout, double moduleDropout
     @Override
     public String peftType() {
         return "LOHA";
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

@@ -9,8 +9,6 @@ import dev.graft.peft.Attach;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -47,8 +45,8 @@ public record LoKr(int r, double alpha, boolean decomposeBoth, int decomposeFact
             throw new AdapterException("decompose_factor must be at least 1, or -1, got " + decomposeFactor);
         if (!List.of("true", "false", "lycoris").contains(initWeights))
             throw new AdapterException("init_weights must be true, false or \"lycoris\", got \"" + initWeights + "\"");
-        rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern));
-        alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
+        rankPattern = Patterns.ofSizes("rank_pattern", rankPattern);
+        alphaPattern = Patterns.of(alphaPattern);
     }
 
     /// The two sizes whose product is `size`, the smaller first.
@@ -105,10 +103,5 @@ public record LoKr(int r, double alpha, boolean decomposeBoth, int decomposeFact
     @Override
     public String peftType() {
         return "LOKR";
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

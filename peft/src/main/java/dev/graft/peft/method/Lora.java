@@ -12,11 +12,8 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 
 /// LoRA (Hu et al. 2021, arXiv:2106.09685), with the options of PEFT.
 ///
@@ -51,21 +48,11 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
 
     public static final Lora DORA = (Lora) DEFAULT.with("use_dora", true);
 
-    private static final List<String> QUERY_VALUE = List.of("q_proj", "v_proj");
-    private static final List<String> FUSED = List.of("query_key_value");
-    private static final Map<String, List<String>> DEFAULT_TARGETS = Map.of("llama", QUERY_VALUE, "mistral", QUERY_VALUE, "gptj",
-            QUERY_VALUE, "gpt_neo", QUERY_VALUE,
-            "opt", QUERY_VALUE, "bloom", FUSED, "gpt_neox", FUSED, "chatglm", FUSED);
-
     public Lora {
         Require.rank(r);
         Require.share("lora_dropout", loraDropout);
-        rankPattern.forEach((key, rank) -> {
-            if (rank < 1) throw new AdapterException("rank_pattern gives '" + key + "' the rank " + rank + "; it must be at least 1");
-        });
-        Stream.concat(rankPattern.keySet().stream(), alphaPattern.keySet().stream()).forEach(Targets::matching); // throws what is no pattern
-        rankPattern = Collections.unmodifiableMap(new LinkedHashMap<>(rankPattern)); // in its order, which decides
-        alphaPattern = Collections.unmodifiableMap(new LinkedHashMap<>(alphaPattern));
+        rankPattern = Patterns.ofSizes("rank_pattern", rankPattern);
+        alphaPattern = Patterns.of(alphaPattern);
         LoraStart.require(initLoraWeights);
         if (useDora && loraBias) throw new AdapterException("use_dora and lora_bias do not go together");
     }
@@ -157,12 +144,6 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
     public double scale(String path) {
         double alpha = Patterns.at(alphaPattern, path, loraAlpha);
         return useRslora ? alpha / Math.sqrt(rank(path)) : alpha / rank(path);
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        List<String> names = DEFAULT_TARGETS.get(modelType);
-        return names != null ? names : Adapter.super.defaultTargets(modelType);
     }
 
     @Override

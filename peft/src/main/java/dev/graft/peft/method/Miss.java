@@ -51,9 +51,4 @@ public record Miss(int r, double missDropout, boolean initWeights, String bias, 
     public Map<String, List<?>> harmless() {
         return Map.of("mini_r", List.of(1));
     }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
-    }
 }

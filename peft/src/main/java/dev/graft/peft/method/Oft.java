@@ -11,7 +11,6 @@ import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Cayley;
-import java.util.List;
 
 /// OFT, orthogonal fine-tuning (Qiu et al. 2023, arXiv:2306.07280) of a layer's input, as PEFT has it.
 ///
@@ -82,10 +81,5 @@ public record Oft(int r, int oftBlockSize, double moduleDropout, boolean coft, d
             if (size % (wanted + away) == 0) return wanted + away;
         }
         return size;
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }

@@ -70,9 +70,4 @@ public record Road(String variant, int groupSize, boolean initWeights, Targets t
         Tensor swapped = Tensor.cat(2, pairs.slice(2, 1, 2).neg(), pairs.slice(2, 0, 1));
         return pairs.mul(straight).add(swapped.mul(across)).reshape(h.shape());
     }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
-    }
 }

@@ -9,7 +9,6 @@ import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
-import java.util.List;
 import java.util.function.ToIntFunction;
 
 /// VeRA, vectors between random matrices (Kopiczko et al. 2024, arXiv:2310.11454).
@@ -56,10 +55,5 @@ public record Vera(int r, double dInitial, double veraDropout, long projectionPr
 
     private static int largest(Attach at, ToIntFunction<Linear> size) {
         return at.layers().stream().filter(Linear.class::isInstance).map(Linear.class::cast).mapToInt(size).max().orElseThrow();
-    }
-
-    @Override
-    public List<String> defaultTargets(String modelType) {
-        return Lora.DEFAULT.defaultTargets(modelType);
     }
 }
