@@ -84,7 +84,9 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         try {
             Object bench = Class.forName(p.getBenchmark().substring(0, p.getBenchmark().lastIndexOf('.'))).getDeclaredConstructor()
                     .newInstance();
-            for (Map.Entry<String, String> e : params.entrySet()) set(bench, bench.getClass().getField(e.getKey()), e.getValue());
+            for (Field field : bench.getClass().getFields()) {                       // others are those of a state of its own
+                if (params.containsKey(field.getName())) set(bench, field, params.get(field.getName()));
+            }
             return bench;
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException("cannot ask " + p.getBenchmark() + " for its work", e);

@@ -4,14 +4,16 @@ import dev.graft.bench.Work;
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
 import dev.graft.models.Inputs;
+import dev.graft.models.LoadOptions;
+import dev.graft.models.LoadOptions.Weights;
 import dev.graft.models.ModelLoader;
 import dev.graft.models.generate.Session;
 import dev.graft.models.io.Checkpoint;
 import dev.graft.models.io.Entry;
 import dev.graft.models.io.Json;
 import dev.graft.optim.AdamW;
+import dev.graft.peft.Adapters;
 import dev.graft.peft.Peft;
-import dev.graft.peft.method.Lora;
 import dev.graft.peft.train.CausalLoss;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Tape;
@@ -36,11 +38,12 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// A checkpoint of any size, used where its file is mapped: what it takes in time and memory to open it, read 64 tokens, decode 32 more, and make a LoRA step.
+/// A checkpoint of any size, used where its file is mapped: what it takes in time and memory to open it, read 64 tokens, decode 32 more, and make a training step.
 ///
 /// ```
 /// graft init --shape llama-7b --output DIR
 /// graft bench LargeModelBench -p model=DIR
+/// graft bench LargeModelBench.step -p model=DIR -p weights=Q8 -p method=lora,series,ia3       on a base of int8 blocks
 /// ```
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.SingleShotTime)
@@ -55,6 +58,14 @@ public class LargeModelBench implements Work.PerMethod {
     /// Its folder.
     @Param("none")
     public String model;
+
+    /// How the weights are held: see [Weights].
+    @Param("STORED")
+    public Weights weights;
+
+    private CausalLm opened() {
+        return ModelLoader.load(folder(), LoadOptions.DEFAULT.withWeights(weights));
+    }
 
     private Path folder() {
         if (!Files.isDirectory(Path.of(model))) {
@@ -75,7 +86,7 @@ public class LargeModelBench implements Work.PerMethod {
 
         @Setup
         public void open(LargeModelBench bench) {
-            model = ModelLoader.load(bench.folder());
+            model = bench.opened();
             prompt = prompt(model);
         }
 
@@ -104,13 +115,17 @@ public class LargeModelBench implements Work.PerMethod {
     /// An adapter on the model, and its optimizer.
     @State(Scope.Benchmark)
     public static class Adapted {
+        /// Its method, with its defaults.
+        @Param("lora")
+        public String method;
+
         private Peft peft;
         private AdamW optimizer;
 
         @Setup
         public void attach(Opened opened) {
             try (var _ = dev.graft.tensor.Scope.open()) {
-                peft = Peft.attach(opened.model, Lora.of(8, 16, "q_proj", "v_proj"));
+                peft = Peft.attach(opened.model, Adapters.named(method).defaults());
                 optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT);
             }
         }
@@ -128,8 +143,8 @@ public class LargeModelBench implements Work.PerMethod {
     @Warmup(iterations = 0)
     @Measurement(iterations = 1)
     public long load() {
-        try (CausalLm opened = ModelLoader.load(folder())) {
-            return opened.parameterCount();
+        try (CausalLm model = opened()) {
+            return model.parameterCount();
         }
     }
 
@@ -159,9 +174,9 @@ public class LargeModelBench implements Work.PerMethod {
         return best;
     }
 
-    /// Forward, backward and AdamW over the prompt; r = 8 on q and v.
+    /// Forward, backward and AdamW over the prompt.
     @Benchmark
-    public double loraStep(Opened opened, Adapted adapted) {
+    public double step(Opened opened, Adapted adapted) {
         int[][] ids = {opened.prompt};
         try (Tape tape = Tape.training(1); Grads grads = Grads.open()) {
             Tensor loss = CausalLoss.losses(opened.model, Inputs.of(ids, null), ids).mean();
@@ -177,11 +192,16 @@ public class LargeModelBench implements Work.PerMethod {
                 Checkpoint checkpoint = Checkpoint.open(folder())) {
             double blocks = empty.blocks().stream().flatMap(Block::parameters).mapToDouble(p -> p.shape().size()).sum();
             double head = (double) empty.head().in() * empty.head().out();
-            double width = checkpoint.entries().values().stream().mapToDouble(Entry::byteSize).sum() / empty.parameterCount();
+            double width = switch (weights) {
+                case STORED -> checkpoint.entries().values().stream().mapToDouble(Entry::byteSize).sum() / empty.parameterCount();
+                case F32 -> 4;
+                case BF16 -> 2;
+                case Q8 -> 9.0 / 8;
+            };
             return switch (method) {
                 case "prefill" -> new Work(2 * (PROMPT * blocks + head), 0, PROMPT);
                 case "decode" -> new Work(2 * (blocks + head), width * (blocks + head), 1);
-                case "loraStep" -> new Work(2.0 * PROMPT * 2 * (blocks + head), 0, PROMPT);
+                case "step" -> new Work(2.0 * PROMPT * 2 * (blocks + head), 0, PROMPT);
                 default -> new Work(0, 0);
             };
         }
