@@ -20,21 +20,28 @@ import dev.graft.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /// Logits, loss and gradients for given token ids: how anyone compares Graft's numbers with another framework's.
 @Command(name = "logits", mixinStandardHelpOptions = true,
         description = "Computes logits, loss and gradients of given token ids, to compare with another framework.", footer = {
                 "",
                 "INPUT is a safetensors file with input_ids and attention_mask and, optionally, labels, all [B, T] of i64 or i32. Labels of -100 do not count; padding may be on either side; positions count unmasked tokens from 0.",
-                "OUTPUT gets logits [B, T, V] and, with labels, loss [1]: the mean over the shifted labels that count. With --grads also grad.KEY for each parameter of the adapter, KEY as in its saved file, or of the model when there is no adapter. All are f32, and so is the arithmetic; dropout is off."})
+                "OUTPUT gets logits [B, T, V] and, with labels, loss [1]: the mean over the shifted labels that count. With --grads also grad.KEY for each trained parameter of the adapter, KEY as in its saved file, or of the model when there is no adapter. All are f32, and so is the arithmetic; dropout is off."})
 final class Logits implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
     @Mixin
     private ModelOptions options;
 
@@ -66,8 +73,9 @@ final class Logits implements Callable<Integer> {
                 results.addAll(loss(loaded.model(), ids, parameters));
             }
             Safetensors.write(output, results);
-            System.out.println("wrote " + output + ": " + String.join(", ", results.stream().limit(4).map(TensorSource::name).toList())
-                    + (results.size() > 4 ? " and " + (results.size() - 4) + " more" : ""));
+            spec.commandLine().getOut()
+                    .println("wrote " + output + ": " + String.join(", ", results.stream().limit(4).map(TensorSource::name).toList())
+                            + (results.size() > 4 ? " and " + (results.size() - 4) + " more" : ""));
             return 0;
         }
     }
@@ -76,7 +84,12 @@ final class Logits implements Callable<Integer> {
     private static Map<String, Parameter> parameters(ModelOptions.Loaded loaded) {
         if (loaded.peft() != null) {
             Map<String, Parameter> saved = new LinkedHashMap<>();
-            loaded.peft().adapters().values().forEach(graft -> saved.putAll(graft.saved()));
+            loaded.peft().adapters().values().forEach(graft -> {
+                Set<Parameter> trained = new HashSet<>(graft.parameters());     // what else is saved are constants
+                graft.saved().forEach((key, p) -> {
+                    if (trained.contains(p)) saved.put(key, p);
+                });
+            });
             return saved;
         }
         Map<String, Parameter> all = new LinkedHashMap<>();
