@@ -4,9 +4,6 @@ import dev.graft.models.CausalLm;
 import dev.graft.models.Inputs;
 import dev.graft.models.ModelWriter;
 import dev.graft.models.io.Json;
-import dev.graft.models.llama.Llama;
-import dev.graft.models.llama.LlamaConfig;
-import dev.graft.models.llama.RopeScaling;
 import dev.graft.models.text.BpeTrainer;
 import dev.graft.models.text.Tokenizer;
 import dev.graft.nn.Parameter;
@@ -30,20 +27,24 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/// Trains a small LLaMA from scratch, and says how well it predicts text it has not seen, beside a trigram model.
+/// Trains a small model from scratch, and says how well it predicts text it has not seen, beside a trigram model.
 @Command(name = "pretrain", mixinStandardHelpOptions = true, sortOptions = false,
-        description = "Trains a small LLaMA from scratch, on generated stories or a text of yours.", footer = {
+        description = "Trains a small LLaMA, BLOOM or GPT-J from scratch, on generated stories or a text of yours.", footer = {
                 "",
                 "With the defaults: the model of the quickstart. Writes a Hugging Face folder with its tokenizer, and pretraining.json with the figures."})
 final class Pretrain implements Callable<Integer> {
     @Option(names = "--output", required = true, paramLabel = "DIR", description = "Where the model goes.")
     private Path output;
+
+    @Option(names = "--architecture", paramLabel = "NAME", defaultValue = "LLAMA",
+            description = "llama, bloom or gptj (default: llama).")
+    private Architecture architecture;
 
     @Option(names = "--text", paramLabel = "FILE",
             description = "Texts to learn, separated by empty lines; one in fifty is held out. Without it: generated stories.")
@@ -60,9 +61,9 @@ final class Pretrain implements Callable<Integer> {
     @Option(names = "--hidden-size", paramLabel = "N", defaultValue = "128", description = "Width (default: ${DEFAULT-VALUE}).")
     private int hiddenSize;
 
-    @Option(names = "--intermediate-size", paramLabel = "N", defaultValue = "352",
-            description = "Width inside the MLP (default: ${DEFAULT-VALUE}).")
-    private int intermediateSize;
+    @Option(names = "--intermediate-size", paramLabel = "N",
+            description = "Width inside the MLP (default: 11/4 of --hidden-size for llama, 4 times it for the others).")
+    private Optional<Integer> intermediateSize;
 
     @Option(names = "--layers", paramLabel = "N", defaultValue = "4", description = "Blocks (default: ${DEFAULT-VALUE}).")
     private int layers;
@@ -70,9 +71,8 @@ final class Pretrain implements Callable<Integer> {
     @Option(names = "--heads", paramLabel = "N", defaultValue = "4", description = "Attention heads (default: ${DEFAULT-VALUE}).")
     private int heads;
 
-    @Option(names = "--key-value-heads", paramLabel = "N", defaultValue = "4",
-            description = "Heads of keys and values (default: ${DEFAULT-VALUE}).")
-    private int keyValueHeads;
+    @Option(names = "--key-value-heads", paramLabel = "N", description = "Heads of keys and values (default: as many as --heads).")
+    private Optional<Integer> keyValueHeads;
 
     @Option(names = "--length", paramLabel = "N", defaultValue = "128", description = "Tokens per example (default: ${DEFAULT-VALUE}).")
     private int length;
@@ -108,7 +108,7 @@ final class Pretrain implements Callable<Integer> {
         // The tiny world's vocabulary knows the words of its problems, too, which the stories do not have.
         if (text == null) TinyVocabulary.write(seed, vocabSize, output);
         else BpeTrainer.train(corpus.training.stream().limit(20_000), vocabSize, output);
-        try (Tokenizer tokenizer = Tokenizer.load(output); Llama model = new Llama(config(tokenizer))) {
+        try (Tokenizer tokenizer = Tokenizer.load(output); CausalLm model = model(tokenizer)) {
             List<int[]> training = encode(tokenizer, corpus.training);
             List<int[]> heldOut = encode(tokenizer, corpus.heldOut);
             model.initialise(seed);
@@ -128,11 +128,10 @@ final class Pretrain implements Callable<Integer> {
         return 0;
     }
 
-    private LlamaConfig config(Tokenizer tokenizer) {
-        return new LlamaConfig(tokenizer.vocabSize(), hiddenSize, intermediateSize, layers, heads, keyValueHeads, hiddenSize / heads, 1e-5,
-                10_000,
-                new RopeScaling.None(), 512, false, false, true, 0.02, tokenizer.specialIds().bos(), tokenizer.specialIds().eos(),
-                OptionalInt.of(0));
+    private CausalLm model(Tokenizer tokenizer) {
+        return architecture.model(
+                new Architecture.Size(tokenizer.vocabSize(), hiddenSize, intermediateSize, layers, heads, keyValueHeads),
+                tokenizer.specialIds());
     }
 
     private Corpus corpus() throws IOException {
@@ -178,6 +177,7 @@ final class Pretrain implements Callable<Integer> {
         System.out.printf("held-out perplexity per token: %.3f; an interpolated Kneser-Ney trigram model on the same training text: %.3f%n",
                 perplexity, baseline);
         Map<String, Object> figures = new LinkedHashMap<>();
+        figures.put("architecture", model.config().modelType());
         figures.put("held_out_perplexity", perplexity);
         figures.put("trigram_perplexity", baseline);
         figures.put("held_out_texts", heldOut.size());

@@ -1,0 +1,58 @@
+package dev.graft.peft.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.ModelLoader;
+import dev.graft.models.io.Json;
+import dev.graft.models.io.JsonObject;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/// `pretrain`: small models from scratch.
+class PretrainTest {
+    @TempDir
+    Path folder;
+
+    private final StringWriter err = new StringWriter();
+
+    private int pretrain(Object... args) {
+        List<String> all = new ArrayList<>(
+                List.of("pretrain", "--output", folder.resolve("m").toString(), "--stories", "400", "--vocab-size",
+                        "500", "--hidden-size", "24", "--layers", "2", "--heads", "3", "--length", "32", "--batch-size", "4"));
+        for (Object arg : args) all.add(arg.toString());
+        return Main.execute(Main.commandLine().setErr(new PrintWriter(err)), all.toArray(String[]::new));
+    }
+
+    /// The MLPs are as wide as the architectures have them, and what is written has learned: an untrained model is as perplexed as there are tokens.
+    @ParameterizedTest
+    @CsvSource({"llama, 26232", "bloom, 26544", "gptj, 38708"})
+    void eachArchitectureLearnsAndIsWrittenAsAFolderThatLoads(String architecture, long parameters) {
+        assertThat(pretrain("--architecture", architecture, "--steps", 40, "--learning-rate", 0.02)).as(err.toString()).isZero();
+        JsonObject figures = Json.read(folder.resolve("m/pretraining.json"));
+        assertThat(figures.requireString("architecture")).isEqualTo(architecture);
+        assertThat(figures.requireDouble("held_out_perplexity")).isBetween(1.0, 250.0);
+        assertThat(figures.requireDouble("trigram_perplexity")).isBetween(1.0, 100.0);
+        try (CausalLm model = ModelLoader.load(folder.resolve("m"))) {
+            assertThat(model.config().modelType()).isEqualTo(architecture);
+            assertThat(model.parameterCount()).isEqualTo(parameters).isEqualTo(figures.requireLong("parameters"));
+        }
+    }
+
+    @Test
+    void whatAnArchitectureCannotBeIsRefused() {
+        assertThat(pretrain("--architecture", "bloom", "--intermediate-size", 50)).isEqualTo(1);
+        assertThat(err.toString()).contains("--intermediate-size 50 must be 96: BLOOM's MLP is always four times as wide");
+        assertThat(pretrain("--architecture", "gptj", "--key-value-heads", 1)).isEqualTo(1);
+        assertThat(err.toString()).contains("--key-value-heads 1 must be 3: GPT-J's heads are not grouped");
+        assertThat(pretrain("--architecture", "rwkv")).isEqualTo(2);
+        assertThat(err.toString()).contains("'rwkv'");
+    }
+}
