@@ -210,6 +210,26 @@ class AdapterContractTest {
         });
     }
 
+    /// A LoRA below it and one above it, on the layers that most methods go to; the one above at half its weight.
+    @TestFactory
+    Stream<DynamicTest> togetherWithOthersItMergesToWhatTheyCompute() {
+        return ARCHITECTURES.stream().flatMap(a -> CASES.stream().filter(c -> Adapters.named(c.method).mergeable()).map(
+                c -> DynamicTest.dynamicTest(c.method + " on " + a.name, () -> {
+                    try (CausalLm model = a.model.get(); Peft peft = Peft.of(model)) {
+                        Adapter other = small("lora", "r", 2).with("init_lora_weights", false).with("lora_bias", !a.name.equals("gptj"));   // whose layers have none
+                        peft.add("below", other, 5);
+                        peft.add("it", c.adapter, 11);
+                        peft.add("above", other, 6);
+                        peft.use("below", "it", "above");
+                        trained(model, peft);
+                        peft.use(Map.of("below", 1.0, "it", 1.0, "above", 0.5));
+                        float[] together = Tiny.logits(model);
+                        peft.merge();
+                        GoldenTensors.check("merged", Tiny.logits(model), together, 2e-5);
+                    }
+                })));
+    }
+
     @TestFactory
     Stream<DynamicTest> detachedItLeavesTheModelAsItWas() {
         return each((_, model, peft) -> {

@@ -66,7 +66,7 @@ public record Boft(int boftBlockSize, int boftBlockNum, int boftNButterflyFactor
         at.folds(w -> {
             Tensor turned = w.weight();
             for (int i = 0; i < n; i++) turned = turn(turned, rotations(free.value(), i).transpose(1, 2), i);
-            return new Plain(turned.mul(s.value()), w.bias());
+            return new Plain(turned, w.bias()).scaledButBias(s.value().reshape(-1), base);
         });
     }
 

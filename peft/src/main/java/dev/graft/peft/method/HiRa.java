@@ -6,7 +6,9 @@ import dev.graft.nn.Parameter;
 import dev.graft.peft.Adapter;
 import dev.graft.peft.Attach;
 import dev.graft.peft.Targets;
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
 import java.util.Map;
 
@@ -39,8 +41,13 @@ public record HiRa(int r, double hiraDropout, boolean initWeights, Map<String, I
         Parameter a = at.param("hira_A", Shape.of(rank, base.in()), Init.kaimingUniform());
         Parameter b = at.param("hira_B", Shape.of(base.out(), rank), initWeights ? Init.zeros() : Init.kaimingUniform());
         at.adds(x -> Dropout.of(x, hiraDropout)
-                .matmulT(b.value().matmul(a.value()).mul(base.weight().weight().dense().to(x.dtype()))));
-        at.folds(w -> w.plus(b.value().matmul(a.value()).mul(w.weight())));
+                .matmulT(update(base, a, b, x.dtype())));
+        at.folds(w -> w.plus(update(base, a, b, w.weight().dtype())));
+    }
+
+    /// Of the model's own weight, whatever other adapters add to it.
+    private static Tensor update(Linear base, Parameter a, Parameter b, DType dtype) {
+        return b.value().matmul(a.value()).mul(base.weight().weight().dense().to(dtype));
     }
 
     @Override

@@ -8,7 +8,6 @@ import dev.graft.peft.Attach;
 import dev.graft.peft.Plain;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
-import dev.graft.tensor.Tensor;
 import java.util.List;
 import java.util.Map;
 
@@ -46,12 +45,8 @@ public record Ia3(Targets targets, Targets.Names feedforwardModules, boolean ini
         } else {
             Parameter l = at.param("ia3_l", Shape.of(base.out(), 1), start);
             at.around((x, next) -> next.apply(x).mul(l.value().reshape(-1)));
-            at.folds(w -> scaled(w, l.value()));
+            at.folds(w -> w.scaled(l.value().reshape(-1)));
         }
-    }
-
-    private static Plain scaled(Plain w, Tensor l) {
-        return new Plain(w.weight().mul(l), w.bias() == null ? null : w.bias().mul(l.reshape(-1)));
     }
 
     @Override

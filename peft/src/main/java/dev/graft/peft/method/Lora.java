@@ -6,9 +6,7 @@ import dev.graft.nn.Parameter;
 import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.Attach;
-import dev.graft.peft.Plain;
 import dev.graft.peft.Targets;
-import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
@@ -21,18 +19,17 @@ import java.util.Map;
 /// y = W x + b + s · B A drop(x)        A: [r, in], B: [out, r]; W, b frozen
 /// y = E[id] + s · B A[:, id]           on an embedding; A: [r, V], B: [C, r]
 /// s = α/r, or α/√r with use_rslora (Kalajdzievski 2023, arXiv:2312.03732)
-/// y = (m/‖W + s · B A‖) ⊙ (W x + s · B A x) + b      with use_dora (DoRA, Liu et al. 2024, arXiv:2402.09353); m: [out], the norm of each row
 /// ```
+/// With `use_dora` the adapted weight's rows have trained norms: see [Dora].
 /// Trained: `r (in + out)` per layer, with `lora_bias` or `use_dora` `out` more. Starts neutral: B = 0 (on an embedding A = 0), or the product of the first A and B
-/// is subtracted again (`pissa`, `olora`; see [LoraStart]). Merged: `W + s · B A`, of DoRA
-/// with rows of norm m. DoRA's norm is a constant to the gradient, as in the paper (its section 4.3); its m starts as the norms of W.
+/// is subtracted again (`pissa`, `olora`; see [LoraStart]). Merged: `W + s · B A`.
 ///
 /// @param r rank
 /// @param loraAlpha α
 /// @param loraDropout share of the elements of x that the adapter does not see in training; not on embeddings
 /// @param bias `none`, `all` or `lora_only`
 /// @param useRslora whether s is `α/√r`
-/// @param useDora whether the rows of the adapted weight have trained norms; on linear layers
+/// @param useDora whether it is DoRA; on linear layers
 /// @param initLoraWeights how A and B start: `true` (A uniform in ±1/√in), `gaussian` (A normal with deviation 1/r), `orthogonal`, `pissa`,
 /// `pissa_niter_<n>`, `olora`, or `false` (both random: not neutral, for tests)
 /// @param rankPattern ranks of layers whose path ends in a key (a regular expression), instead of r
@@ -70,7 +67,10 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
         Parameter a = at.param("lora_A.weight", Shape.of(rank, base.in()), start.a());
         Parameter b = at.param("lora_B.weight", Shape.of(base.out(), rank), start.b());
         if (useDora) {
-            onLinearWithNorms(base, at, a, b, s, start);
+            if (start.leavesResidual())
+                throw new AdapterException(
+                        "use_dora starts from W itself; it does not go with init_lora_weights '%s'".formatted(initLoraWeights));
+            Dora.onLinear(base, at, a, b, s, loraDropout);
             return;
         }
         Parameter c = loraBias ? at.param("lora_B.bias", Shape.of(base.out()), start.bias()) : null;
@@ -86,42 +86,6 @@ public record Lora(int r, double loraAlpha, double loraDropout, Targets targets,
             at.adds(x -> x.matmulT(a0.value()).mul(-s).matmulT(b0.value()));
             at.folds(w -> w.plus(b0.value().matmul(a0.value()).mul(-s)));
         }
-    }
-
-    private void onLinearWithNorms(Linear base, Attach at, Parameter a, Parameter b, double s, LoraStart start) {
-        if (start.leavesResidual())
-            throw new AdapterException(
-                    "use_dora starts from W itself; it does not go with init_lora_weights '%s'".formatted(initLoraWeights));
-        Parameter m = at.param("lora_magnitude_vector", Shape.of(base.out()), (_, _) -> rowNorms(base));
-        at.around((x, next) -> {
-            Tensor o = withoutBias(next.apply(x), base);
-            Tensor h = Dropout.of(x, loraDropout);
-            Tensor thinned = h == x ? o : withoutBias(next.apply(h), base);                              // where dropout acts, what is rescaled has seen it too
-            Tensor update = h.matmulT(a.value()).mul(s).matmulT(b.value());
-            Tensor scale = m.value().div(norms(base, a.value().detach(), b.value().detach(), s));
-            Tensor y = h == x ? o.add(update).mul(scale) : o.add(thinned.mul(scale.sub(1))).add(update.mul(scale));
-            return base.bias() == null ? y : y.add(base.bias().value().to(y.dtype()));
-        });
-        at.folds(w -> {
-            Tensor whole = w.weight().add(b.value().matmul(a.value()).mul(s));
-            return new Plain(whole.mul(m.value().unsqueeze(1).div(whole.square().sum(1).sqrt())), w.bias());
-        });
-    }
-
-    private static Tensor withoutBias(Tensor y, Linear base) {
-        return base.bias() == null ? y : y.sub(base.bias().value().to(y.dtype()));
-    }
-
-    private static Tensor rowNorms(Linear base) {
-        return base.weight().weight().dense().to(DType.F32).square().sum(1).sqrt().squeeze(1);
-    }
-
-    /// Row norms of `W + s B A` from products as thin as A and B: `‖w‖² + 2 s b·(A w) + s² b (A Aᵀ) bᵀ` for a row w of W and b of B.
-    private static Tensor norms(Linear base, Tensor a, Tensor b, double s) {
-        Tensor w = rowNorms(base).to(a.dtype());
-        Tensor aw = base.weight().weight().linear(a).transpose(0, 1);                                    // [out, r]
-        Tensor cross = b.mul(aw).sum(1).mul(2 * s).squeeze(1), own = b.matmul(a.matmulT(a)).mul(b).sum(1).mul(s * s).squeeze(1);
-        return w.square().add(cross).add(own).sqrt();
     }
 
     @Override
