@@ -46,6 +46,11 @@ public interface Adapter {
                 + modelType + "'");
     }
 
+    /// Names of the layers that a place stands for in a model of this `model_type`: all layers there, unless the method has its own.
+    default List<String> targetsAt(Targets.Place place, String modelType) {
+        return Placements.layers(place, modelType);
+    }
+
     /// `none`, `all`, or a word that ends in `_only`.
     default String bias() {
         return "none";

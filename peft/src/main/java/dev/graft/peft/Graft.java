@@ -81,13 +81,16 @@ public final class Graft {
         trainBiases(model);
     }
 
-    /// With the layers it goes to by default written out, as they are saved.
+    /// With the layers it goes to by default, or those of a place, written out, as they are saved.
     private static Adapter resolve(Adapter adapter, Module model) {
-        if (adapter.targets().targetModules() != null) return adapter;
+        Targets.Names names = adapter.targets().targetModules();
+        if (names != null && !(names instanceof Targets.Place)) return adapter;
         if (!(model instanceof CausalLm lm)) {
             throw new AdapterException("please specify target_modules: only a CausalLm says which architecture it has");
         }
-        return adapter.with("target_modules", adapter.defaultTargets(lm.config().modelType()));
+        String type = lm.config().modelType();
+        return adapter.with("target_modules",
+                names instanceof Targets.Place place ? adapter.targetsAt(place, type) : adapter.defaultTargets(type));
     }
 
     /// Trains copies of all parameters of a part. Where a weight is tied to another layer's, a copy in its place would change that layer too, so it is

@@ -6,6 +6,7 @@ import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -61,6 +62,11 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         return DEFAULT.named(new AllLinear());
     }
 
+    /// All layers at a place, whatever the architecture calls them; of a series adapter, those where one goes.
+    public static Targets at(Place place) {
+        return DEFAULT.named(place);
+    }
+
     public Targets named(Names names) {
         return new Targets(names, excludeModules, layersToTransform, layersPattern, modulesToSave);
     }
@@ -77,8 +83,8 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         return new Targets(targetModules, excludeModules, layersToTransform, layersPattern, List.of(modules));
     }
 
-    /// A choice of layers by name. In JSON a list, a regular expression, or `"all-linear"`.
-    public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear {
+    /// A choice of layers by name. In JSON a list, a regular expression, a [Place], or `"all-linear"`.
+    public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear, Place {
         boolean include(Layer layer, Module model);
 
         /// Whether a path is among these, as far as a path alone tells.
@@ -87,6 +93,7 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
                 case Listed(List<String> names) -> endsWithAny(path, names);
                 case Matching(String regex) -> path.matches(regex);
                 case AllLinear() -> true;
+                case Place place -> Placements.modelTypes().stream().anyMatch(t -> endsWithAny(path, Placements.layers(place, t)));
             };
         }
 
@@ -95,9 +102,10 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
                 case List<?> names when names.stream().allMatch(String.class::isInstance) -> new Listed(
                         names.stream().map(String.class::cast).toList());
                 case String s when s.equals("all-linear") -> new AllLinear();
+                case String s when Place.NAMES.contains(s) -> Place.valueOf(s.toUpperCase(Locale.ROOT));
                 case String s -> new Matching(s);
                 case null, default -> throw new AdapterException(
-                        "must be a list of names, a regular expression or \"all-linear\", got " + json);
+                        "must be a list of names, a regular expression, \"all-linear\", \"attention\", \"mlp\" or \"both\", got " + json);
             };
         }
     }
@@ -151,6 +159,30 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         @Override
         public Object json() {
             return "all-linear";
+        }
+    }
+
+    /// A part of every block, under one name for all architectures (see [Placements#layers]): `"attention"`, `"mlp"` or `"both"`. An adapter that is
+    /// attached has the layers' names instead, which is what its file says.
+    public enum Place implements Names {
+        ATTENTION, MLP, BOTH;
+
+        /// As in JSON.
+        public static final List<String> NAMES = Stream.of(values()).map(Place::json).toList();
+
+        @Override
+        public boolean include(Layer layer, Module model) {
+            return model instanceof CausalLm lm && endsWithAny(layer.path(), Placements.layers(this, lm.config().modelType()));
+        }
+
+        @Override
+        public String json() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        @Override
+        public String toString() {
+            return json();
         }
     }
 

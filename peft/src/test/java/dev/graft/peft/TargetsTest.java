@@ -5,10 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.graft.models.CausalLm;
 import dev.graft.nn.Layer;
+import dev.graft.peft.method.Bottleneck;
 import dev.graft.peft.method.Lora;
 import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class TargetsTest {
     private static final CausalLm MODEL = Tiny.llama();
@@ -46,6 +51,58 @@ class TargetsTest {
     @Test
     void allLinearLeavesTheHeadOut() {
         assertThat(in(Targets.allLinear())).hasSize(14).allMatch(p -> p.endsWith("_proj"));
+    }
+
+    /// The names and where they come in each architecture, as its own checkpoints call them.
+    @ParameterizedTest
+    @CsvSource({
+            "llama, attention, self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj",
+            "llama, mlp, mlp.gate_proj mlp.up_proj mlp.down_proj",
+            "bloom, attention, self_attention.query_key_value self_attention.dense",
+            "bloom, mlp, mlp.dense_h_to_4h mlp.dense_4h_to_h",
+            "gptj, attention, attn.k_proj attn.v_proj attn.q_proj attn.out_proj",
+            "gptj, mlp, mlp.fc_in mlp.fc_out"})
+    void aPlaceIsAllItsLayersWhateverTheyAreCalled(String type, String place, String layers) {
+        try (CausalLm model = tiny(type)) {
+            String block = type.equals("llama") ? "model.layers." : "transformer.h.";
+            List<String> expected = Stream.of(0, 1).flatMap(i -> Stream.of(layers.split(" ")).map(l -> block + i + "." + l)).toList();
+            Lora lora = (Lora) Lora.DEFAULT.with("target_modules", place);
+            assertThat(lora.targets()).isEqualTo(Targets.at(Targets.Place.valueOf(place.toUpperCase(Locale.ROOT))));
+            assertThat(Graft.plan(model, lora).places()).containsExactlyInAnyOrderElementsOf(expected);
+            assertThat(Graft.plan(model, lora).adapter().targets().targetModules()).isInstanceOf(Targets.Listed.class);
+            // Both are all linear layers, and without a place the other one is left.
+            List<String> all = Graft.plan(model, Lora.DEFAULT.with("target_modules", "all-linear")).places();
+            assertThat(Graft.plan(model, Lora.DEFAULT.with("target_modules", "both")).places()).isEqualTo(all);
+            List<String> others = Graft.plan(model, Lora.DEFAULT.with("target_modules", "all-linear").with("exclude_modules", place))
+                    .places();
+            assertThat(others).doesNotContainAnyElementsOf(expected).hasSize(all.size() - expected.size());
+        }
+    }
+
+    /// At attention it is at attention's output, before the MLP.
+    @ParameterizedTest
+    @CsvSource({"llama, gate_proj up_proj, down_proj", "bloom, dense_h_to_4h, dense_4h_to_h", "gptj, fc_in, fc_out"})
+    void aSeriesAdapterGoesWhereOneCanGo(String type, String attention, String mlp) {
+        try (CausalLm model = tiny(type)) {
+            assertThat(series(model, "attention")).containsExactlyInAnyOrder(attention.split(" "));
+            assertThat(series(model, "mlp")).containsExactlyInAnyOrder(mlp.split(" "));
+            assertThat(series(model, "both")).containsExactlyInAnyOrder((attention + " " + mlp).split(" "));
+            assertThat(Graft.plan(model, Bottleneck.PARALLEL.with("target_modules", "both")).places())
+                    .isEqualTo(Graft.plan(model, Lora.DEFAULT.with("target_modules", "all-linear")).places());
+        }
+    }
+
+    private static List<String> series(CausalLm model, String place) {
+        return Graft.plan(model, Bottleneck.DEFAULT.with("target_modules", place)).places().stream()
+                .map(p -> p.substring(p.lastIndexOf('.') + 1)).distinct().toList();
+    }
+
+    private static CausalLm tiny(String type) {
+        return switch (type) {
+            case "llama" -> Tiny.llama();
+            case "bloom" -> Tiny.bloom();
+            default -> Tiny.gptj();
+        };
     }
 
     @Test

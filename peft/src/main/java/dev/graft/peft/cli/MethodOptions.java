@@ -6,6 +6,7 @@ import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.Adapters;
 import dev.graft.peft.Method;
+import dev.graft.peft.Targets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -76,6 +77,7 @@ final class MethodOptions implements IModelTransformer {
 
     /// JSON where the text is JSON, a list where the field is one and the text looks like one, else the text.
     private static Object value(String field, String text) {
+        if (Targets.Place.NAMES.contains(text)) return text;
         if (LISTS.contains(field) && text.matches("[\\w.]+(,[\\w.]+)*")) {
             List<String> parts = Arrays.asList(text.split(","));
             return parts.stream().allMatch(p -> p.matches("\\d+")) ? parts.stream().map(Integer::valueOf).toList() : parts;

@@ -7,6 +7,7 @@ import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.AdapterFormat;
 import dev.graft.peft.Attach;
+import dev.graft.peft.Placements;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
@@ -126,6 +127,17 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
             if (useParallelAdapter) return places.parallel;
             return useAdapterp ? places.after : Stream.concat(places.before.stream(), places.after.stream()).toList();
         }));
+    }
+
+    /// A series adapter at attention is one before the MLP, at its output, as in LLM-Adapters' study.
+    @Override
+    public List<String> targetsAt(Targets.Place place, String modelType) {
+        if (useParallelAdapter) return Adapter.super.targetsAt(place, modelType);
+        return Placements.targets(switch (place) {
+            case ATTENTION -> "series-attn";
+            case MLP -> "series-mlp";
+            case BOTH -> "series-both";
+        }, modelType);
     }
 
     @Override
