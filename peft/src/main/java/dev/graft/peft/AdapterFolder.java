@@ -114,7 +114,7 @@ final class AdapterFolder {
                     fill(p, entry.get());
                 }
             });
-            unused.removeIf(key -> isBase(checkpoint.require(key), model));
+            unused.removeIf(key -> isBase(checkpoint.require(key), model) || isCopy(checkpoint.require(key), graft));
             if (strict && !(unused.isEmpty() && missing.isEmpty()))
                 throw new CheckpointException(checkpoint.path(), misfit(unused, missing, graft));
             return new Loading(List.copyOf(unused), List.copyOf(missing));
@@ -142,6 +142,13 @@ final class AdapterFolder {
                 "");
         return model.modules(Layer.class).filter(l -> l.path().equals(path)).map(Graft::weight).filter(Objects::nonNull)
                 .anyMatch(w -> w.shape().equals(entry.shape()) && Arrays.equals(w.weight().dense().toFloats(), floats(entry)));
+    }
+
+    /// PEFT writes what all layers share once for the whole model and, of some methods, again below every layer.
+    private static boolean isCopy(Entry entry, Graft graft) {
+        if (!entry.name().startsWith(PREFIX)) return false;
+        Parameter shared = graft.saved().get("base_model." + entry.name().substring(entry.name().lastIndexOf('.') + 1));
+        return shared != null && shared.shape().equals(entry.shape()) && Arrays.equals(shared.value().toFloats(), floats(entry));
     }
 
     private static float[] floats(Entry entry) {

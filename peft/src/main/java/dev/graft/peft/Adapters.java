@@ -12,6 +12,7 @@ import dev.graft.peft.method.LoKr;
 import dev.graft.peft.method.Lora;
 import dev.graft.peft.method.Miss;
 import dev.graft.peft.method.Oft;
+import dev.graft.peft.method.RandLora;
 import dev.graft.peft.method.Road;
 import dev.graft.peft.method.Vera;
 import java.nio.file.Path;
@@ -36,6 +37,7 @@ public final class Adapters {
             new Method("lokr", "re-parametrisation", "Yeh et al. 2024, arXiv:2309.14859; Edalati et al. 2022, arXiv:2212.10650",
                     LoKr.DEFAULT, true),
             new Method("vera", "re-parametrisation", "Kopiczko et al. 2024, arXiv:2310.11454", Vera.DEFAULT, true),
+            new Method("randlora", "re-parametrisation", "Albert et al. 2025, arXiv:2502.00987", RandLora.DEFAULT, true),
             new Method("fourierft", "re-parametrisation", "Gao et al. 2024, arXiv:2405.03003", FourierFt.DEFAULT, true),
             new Method("hira", "re-parametrisation", "Huang et al. 2025, ICLR", HiRa.DEFAULT, true),
             new Method("miss", "re-parametrisation", "Kang and Yin 2024, arXiv:2409.15371", Miss.DEFAULT, true),

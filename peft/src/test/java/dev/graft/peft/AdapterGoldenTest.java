@@ -25,7 +25,7 @@ import org.junit.jupiter.api.TestFactory;
 /// Adapters against what PEFT and LLM-Adapters compute with the same weights.
 class AdapterGoldenTest {
     private static final List<String> BASES = List.of("llama-gqa-tied", "bloom-h4", "gptj");
-    private static final List<String> PEFT = List.of("lora", "lora-all", "lora-rs", "lora-rank-pattern", "loha", "lokr", "vera",
+    private static final List<String> PEFT = List.of("lora", "lora-all", "lora-rs", "lora-rank-pattern", "loha", "lokr", "vera", "randlora",
             "fourierft", "hira", "miss",
             "dora", "ia3", "hra", "oft", "oft-neumann", "boft", "road", "ln-tuning");
     private static final List<String> LLM_ADAPTERS = List.of("series-h", "series-h-relu", "series-p", "parallel", "parallel-mlp",
@@ -39,6 +39,12 @@ class AdapterGoldenTest {
     private static final double STIFF = 1e-2;
 
     private record Case(String base, String folder) {
+        /// Scale 160 and random weights: in double precision PEFT itself computes logits that differ by 2e-4 from its own here, the third loss of training by
+        /// 0.12, and the tenth by 1.8. So the numbers of one step are compared loosely and of training the first two losses.
+        boolean isChaotic() {
+            return folder.endsWith("/randlora");
+        }
+
         @Override
         public String toString() {
             return folder;
@@ -67,7 +73,8 @@ class AdapterGoldenTest {
 
     @TestFactory
     Stream<DynamicTest> logitsAgree() {
-        return cases().map(c -> test(c, (golden, model, _) -> golden.check("logits", logits(model, golden))));
+        return cases().map(c -> test(c, (golden, model, _) -> GoldenTensors.check("logits", logits(model, golden), golden.floats("logits"),
+                c.isChaotic() ? TRAINED : 1e-4)));
     }
 
     @TestFactory
@@ -83,7 +90,7 @@ class AdapterGoldenTest {
                     graft.saved().forEach((key, p) -> {
                         if (!graft.parameters().contains(p)) return;
                         String name = gradient(golden, key);
-                        golden.check(name, grads.of(p).toFloats());
+                        GoldenTensors.check(name, grads.of(p).toFloats(), golden.floats(name), c.isChaotic() ? STIFF : 1e-4);
                         compared.add(name);
                     });
                     assertThat(golden.names().stream().filter(n -> n.startsWith("grad."))).containsExactlyInAnyOrderElementsOf(compared);
@@ -109,7 +116,9 @@ class AdapterGoldenTest {
                 }
             }
             float[] expected = golden.floats("train.losses");
-            for (int i = 0; i < 10; i++) assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
+            for (int i = 0; i < (c.isChaotic() ? 2 : 10); i++)
+                assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
+            if (c.isChaotic()) return;
             GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"),
                     c.folder.endsWith("/scaled-parallel") ? STIFF : TRAINED);
         }));

@@ -34,6 +34,11 @@ final class Mt19937 {
         return y ^ y >>> 18;
     }
 
+    /// A number of 24 bits in [0, 1): an element of `torch.rand`.
+    float uniform() {
+        return (bits() & 0xffffff) * 0x1p-24f;
+    }
+
     /// `torch.nn.init.kaiming_uniform_` with a = 0, after the generator has given `skipped` numbers: uniform in ±√6/√(last size).
     static Init kaimingUniform(long seed, long skipped) {
         return (shape, _) -> {
@@ -41,7 +46,7 @@ final class Mt19937 {
             for (long i = 0; i < skipped; i++) random.bits();
             float bound = (float) (Math.sqrt(3) * (Math.sqrt(2) / Math.sqrt(shape.dim(-1))));
             float[] values = new float[Math.toIntExact(shape.size())];
-            for (int i = 0; i < values.length; i++) values[i] = (random.bits() & 0xffffff) * 0x1p-24f * (bound - -bound) + -bound;
+            for (int i = 0; i < values.length; i++) values[i] = random.uniform() * (bound - -bound) + -bound;
             return Tensor.of(values, shape.dims());
         };
     }

@@ -53,7 +53,7 @@ public record Vera(int r, double dInitial, double veraDropout, long projectionPr
         });
     }
 
-    private static int largest(Attach at, ToIntFunction<Linear> size) {
+    static int largest(Attach at, ToIntFunction<Linear> size) {
         return at.layers().stream().filter(Linear.class::isInstance).map(Linear.class::cast).mapToInt(size).max().orElseThrow();
     }
 }
