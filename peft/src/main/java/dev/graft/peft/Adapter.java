@@ -1,5 +1,7 @@
 package dev.graft.peft;
 
+import dev.graft.models.CausalLm;
+import dev.graft.models.ModelConfig;
 import dev.graft.nn.Embedding;
 import dev.graft.nn.Layer;
 import dev.graft.nn.Linear;
@@ -15,8 +17,12 @@ import java.util.Map;
 ///
 /// Adding a method is one file with the formula on top, and a line in [Adapters].
 public interface Adapter {
-    /// Which layers, by name.
+    /// Which layers, by name; [Targets#NONE] for a method that goes to none.
     Targets targets();
+
+    /// Puts the adapter on the model as a whole, before it goes to layers.
+    default void onModel(CausalLm model, AttachModel at) {
+    }
 
     /// Puts the adapter on a linear layer.
     default void onLinear(Linear base, Attach at) {
@@ -31,6 +37,11 @@ public interface Adapter {
     /// Puts the adapter on a layer of another kind.
     default void onLayer(Layer base, Attach at) {
         throw unfit(base, at);
+    }
+
+    /// This with what it takes from the model written out, as it is saved. Throws where it says otherwise than the model.
+    default Adapter fitted(ModelConfig model) {
+        return this;
     }
 
     /// Names of the layers this goes to when the targets name none, by `model_type`: those of queries and values, as most methods of PEFT have it.

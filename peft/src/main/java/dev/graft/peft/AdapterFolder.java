@@ -172,7 +172,12 @@ final class AdapterFolder {
     static void write(Path folder, Graft graft, String baseModel) {
         AdapterFormat format = graft.adapter().format();
         List<TensorSource> tensors = new ArrayList<>();
-        graft.saved().forEach((key, p) -> tensors.add(TensorSource.of(key, p.value().dtype(), p.shape(), bytes(p))));
+        graft.saved().forEach((key, p) -> tensors.add(source(key, p.value())));
+        graft.made().forEach((key, tensor) -> {
+            try (var _ = Scope.untracked()) {
+                tensors.add(source(key, tensor.get()));
+            }
+        });
         Path file = folder.resolve(format.file());
         switch (format) {
             case PEFT -> Safetensors.write(file, tensors);
@@ -182,10 +187,10 @@ final class AdapterFolder {
         for (AdapterFormat other : AdapterFormat.values()) if (other != format) delete(folder.resolve(other.file()));
     }
 
-    private static MemorySegment bytes(Parameter p) {
-        MemorySegment bytes = MemorySegment.ofArray(new byte[Math.toIntExact(p.value().spec().bytes())]);
-        p.value().copyTo(bytes);
-        return bytes;
+    private static TensorSource source(String key, Tensor values) {
+        MemorySegment bytes = MemorySegment.ofArray(new byte[Math.toIntExact(values.spec().bytes())]);
+        values.copyTo(bytes);
+        return TensorSource.of(key, values.dtype(), values.shape(), bytes);
     }
 
     /// A reader would take the file of another format for this adapter.

@@ -12,6 +12,9 @@ import dev.graft.peft.method.LoKr;
 import dev.graft.peft.method.Lora;
 import dev.graft.peft.method.Miss;
 import dev.graft.peft.method.Oft;
+import dev.graft.peft.method.PTuning;
+import dev.graft.peft.method.PrefixTuning;
+import dev.graft.peft.method.PromptTuning;
 import dev.graft.peft.method.RandLora;
 import dev.graft.peft.method.Road;
 import dev.graft.peft.method.Vera;
@@ -47,7 +50,11 @@ public final class Adapters {
             new Method("oft", "rotation", "Qiu et al. 2023, arXiv:2306.07280", Oft.DEFAULT, true),
             new Method("boft", "rotation", "Liu et al. 2024, arXiv:2311.06243", Boft.DEFAULT, true),
             new Method("road", "rotation", "Liao and Monz 2024, arXiv:2409.00119", Road.DEFAULT, true),
-            new Method("ln-tuning", "selection", "Zhao et al. 2023, arXiv:2312.11420", LnTuning.DEFAULT, true));
+            new Method("ln-tuning", "selection", "Zhao et al. 2023, arXiv:2312.11420", LnTuning.DEFAULT, true),
+            new Method("prompt", "prompt", "Lester et al. 2021, arXiv:2104.08691", PromptTuning.DEFAULT, false),
+            new Method("p-tuning", "prompt", "Liu et al. 2021, arXiv:2103.10385", PTuning.DEFAULT, false),
+            new Method("prefix", "prompt", "Li and Liang 2021, arXiv:2101.00190; Liu et al. 2022, arXiv:2110.07602", PrefixTuning.DEFAULT,
+                    false));
 
     private Adapters() {
     }

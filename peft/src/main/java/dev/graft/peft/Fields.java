@@ -66,7 +66,7 @@ final class Fields {
         Class<?> type = c.getType();
         if (Record.class.isAssignableFrom(type) && !JsonValue.class.isAssignableFrom(type)) return read((Record) otherwise, json);
         if (!json.has(key)) return otherwise;
-        if (type == int.class) return json.requireInt(key);
+        if (type == int.class || type == Integer.class) return json.requireInt(key);
         if (type == long.class) return json.requireLong(key);
         if (type == double.class) return json.requireDouble(key);
         if (type == boolean.class) return json.requireBoolean(key);

@@ -1,6 +1,7 @@
 package dev.graft.peft;
 
 import dev.graft.models.CausalLm;
+import dev.graft.models.VirtualTokens;
 import dev.graft.nn.Embedding;
 import dev.graft.nn.Init;
 import dev.graft.nn.Layer;
@@ -21,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -38,6 +40,9 @@ public final class Graft {
     private final Map<String, Parameter> sharedConstants = new LinkedHashMap<>();
     private final Map<Parameter, Start> starts = new LinkedHashMap<>();
     private final Map<Parameter, Parameter> copies = new LinkedHashMap<>(); // the model's own -> what stands in for it
+    private final Map<String, Supplier<Tensor>> made = new LinkedHashMap<>();
+    private final List<Parameter> unsaved = new ArrayList<>();
+    private VirtualTokens virtualTokens;
     private boolean frozen;
 
     /// Holds the parameters, apart from the model's.
@@ -60,13 +65,14 @@ public final class Graft {
         return new Graft(model, Peft.DEFAULT, adapter, true);
     }
 
-    /// @param strict whether each of the listed targets must be there
-    Graft(Module model, String name, Adapter adapter, boolean strict) {
+    /// @param isNew whether it begins here, so that each of the listed targets must be there, and not in a file
+    Graft(Module model, String name, Adapter adapter, boolean isNew) {
         this.name = name;
         this.adapter = resolve(adapter, model);
         this.here = name.equals(Peft.DEFAULT) ? soil : soil.below(name, new Soil());
         Targets targets = this.adapter.targets();
-        if (strict) targets.requireEach(model);
+        if (isNew) targets.requireEach(model);
+        if (model instanceof CausalLm lm) this.adapter.onModel(lm, new WholeModel(this, lm, isNew));
         layers = targets.layers(model);
         for (Layer layer : layers) {
             Site site = new Site(this, layer);
@@ -81,16 +87,21 @@ public final class Graft {
         trainBiases(model);
     }
 
-    /// With the layers it goes to by default, or those of a place, written out, as they are saved.
+    /// With the layers it goes to by default, or those of a place, and what it takes from the model written out, as they are saved.
     private static Adapter resolve(Adapter adapter, Module model) {
         Targets.Names names = adapter.targets().targetModules();
-        if (names != null && !(names instanceof Targets.Place)) return adapter;
-        if (!(model instanceof CausalLm lm)) {
-            throw new AdapterException("please specify target_modules: only a CausalLm says which architecture it has");
+        boolean isNamed = names != null && !(names instanceof Targets.Place);
+        if (model instanceof CausalLm lm) {
+            String type = lm.config().modelType();
+            Adapter named = isNamed ? adapter
+                    : adapter.with("target_modules",
+                            names instanceof Targets.Place place ? adapter.targetsAt(place, type) : adapter.defaultTargets(type));
+            return named.fitted(lm.config());
         }
-        String type = lm.config().modelType();
-        return adapter.with("target_modules",
-                names instanceof Targets.Place place ? adapter.targetsAt(place, type) : adapter.defaultTargets(type));
+        if (!isNamed) throw new AdapterException("please specify target_modules: only a CausalLm says which architecture it has");
+        if (names instanceof Targets.Nowhere)
+            throw new AdapterException(adapter.peftType() + " goes to the whole of a CausalLm, and this is none");
+        return adapter;
     }
 
     /// Trains copies of all parameters of a part. Where a weight is tied to another layer's, a copy in its place would change that layer too, so it is
@@ -159,12 +170,18 @@ public final class Graft {
     public List<Parameter> parameters() {
         Set<Parameter> trained = new LinkedHashSet<>(saved.values());
         trained.removeAll(sharedConstants.values());
+        trained.addAll(unsaved);
         return List.copyOf(trained);
     }
 
     /// What the checkpoint holds, by its keys: the trained parameters and, of some methods, constants.
     public SequencedMap<String, Parameter> saved() {
         return Collections.unmodifiableSequencedMap(saved);
+    }
+
+    /// What the checkpoint holds besides, by its keys: computed from parameters that it does not hold.
+    Map<String, Supplier<Tensor>> made() {
+        return made;
     }
 
     /// Numbers trained.
@@ -199,6 +216,26 @@ public final class Graft {
             throw new AdapterException("'%s' is shared and has shape %s, not %s".formatted(name, p.shape(), shape));
         if (kept) saved.put("base_model." + name, p);
         return p;
+    }
+
+    Parameter named(String name, Shape shape, Init init, DType dtype) {
+        Parameter p = declare(name, shape, init, dtype);
+        saved.put(name, p);
+        return p;
+    }
+
+    Parameter unsaved(String name, Shape shape, Init init, DType dtype) {
+        Parameter p = declare(name, shape, init, dtype);
+        unsaved.add(p);
+        return p;
+    }
+
+    void saves(String name, Supplier<Tensor> tensor) {
+        made.put(name, tensor);
+    }
+
+    void virtualTokens(VirtualTokens tokens) {
+        virtualTokens = tokens;
     }
 
     List<Layer> layers() {
@@ -255,6 +292,11 @@ public final class Graft {
     /// Everything to be put around layers, innermost first.
     List<Site> sites() {
         return Stream.concat(replaced.stream(), sites.stream()).toList();
+    }
+
+    /// What it puts before every sequence, or null.
+    VirtualTokens virtualTokens() {
+        return virtualTokens;
     }
 
     /// The model's parameters that this adapter has trained copies of, with these.

@@ -1,5 +1,6 @@
 package dev.graft.peft;
 
+import dev.graft.models.CausalLm;
 import dev.graft.nn.Embedding;
 import dev.graft.nn.Layer;
 import dev.graft.nn.LayerHook;
@@ -44,6 +45,7 @@ public final class Peft implements AutoCloseable {
     private final Originals merged = new Originals();
     private boolean enabled = true;
     private boolean isMerged;
+    private boolean prompted; // whether the model's virtual tokens are an adapter's
     private boolean closed;
 
     private record Hook(Layer layer, LayerHook hook) {
@@ -190,6 +192,18 @@ public final class Peft implements AutoCloseable {
     }
 
     private void requireDisjoint(Map<String, Double> weights) {
+        List<String> prompts = weights.keySet().stream().filter(name -> adapter(name).virtualTokens() != null).toList();
+        if (prompts.size() > 1)
+            throw new AdapterException(
+                    "%s put virtual tokens before the sequence, of which a model has room for one kind; use one at a time"
+                            .formatted(prompts));
+        for (String name : prompts) {
+            if (weights.get(name) != 1)
+                throw new AdapterException(
+                        "'%s' puts virtual tokens before the sequence, which are there or not, so it can only be used at weight 1, got %s"
+                                .formatted(
+                                        name, weights.get(name)));
+        }
         Map<Parameter, String> replaced = new LinkedHashMap<>();
         weights.forEach((name, weight) -> adapter(name).copies().keySet().forEach(p -> {
             String other = replaced.put(p, name);
@@ -260,6 +274,10 @@ public final class Peft implements AutoCloseable {
                     shown.leaf(copy.leaf());
                 });
             }
+            if (graft.virtualTokens() != null) {
+                ((CausalLm) model).virtualTokens(graft.virtualTokens());
+                prompted = true;
+            }
         });
     }
 
@@ -267,6 +285,8 @@ public final class Peft implements AutoCloseable {
         hooks.forEach(h -> h.layer.detach(h.hook));
         hooks.clear();
         copied.putBack();
+        if (prompted) ((CausalLm) model).virtualTokens(null);
+        prompted = false;
     }
 
     // ---- merging ----
@@ -280,6 +300,9 @@ public final class Peft implements AutoCloseable {
     public MergeReport merge(Merge quantised) {
         requireUnmerged("merge again");
         if (!enabled) throw new AdapterException("the adapters are switched off; enable them before merging");
+        used.keySet().stream().filter(name -> adapter(name).virtualTokens() != null).findFirst().ifPresent(name -> {
+            throw new AdapterException("'%s' cannot be merged: its virtual tokens stand before the sequence, in no weight".formatted(name));
+        });
         SequencedMap<Layer, List<Fold>> folds = new LinkedHashMap<>();
         used.forEach((name, weight) -> grafts.get(name).sites().stream().filter(Site::surrounds)
                 .forEach(site -> folds.computeIfAbsent(site.layer(),
@@ -401,7 +424,9 @@ public final class Peft implements AutoCloseable {
 
     /// @param baseModel name or path of the base model, for `base_model_name_or_path`
     public void save(Path folder, String baseModel) {
-        grafts.forEach((name, graft) -> AdapterFolder.write(name.equals(DEFAULT) ? folder : folder.resolve(name), graft, baseModel));
+        try (var _ = onModel()) {
+            grafts.forEach((name, graft) -> AdapterFolder.write(name.equals(DEFAULT) ? folder : folder.resolve(name), graft, baseModel));
+        }
     }
 
     /// Detaches all adapters, frees their memory and gives the model back as it was.

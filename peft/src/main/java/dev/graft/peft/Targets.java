@@ -35,6 +35,9 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
             QUERY_VALUE,
             "gpt_neo", QUERY_VALUE, "opt", QUERY_VALUE, "bloom", FUSED, "gpt_neox", FUSED, "chatglm", FUSED);
 
+    /// No layers.
+    public static final Targets NONE = DEFAULT.named(new Nowhere());
+
     public Targets {
         layersToTransform = emptyToNull(layersToTransform);
         layersPattern = emptyToNull(layersPattern == null ? null : layersPattern.stream().filter(p -> !p.isEmpty()).toList());
@@ -84,7 +87,7 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
     }
 
     /// A choice of layers by name. In JSON a list, a regular expression, a [Place], or `"all-linear"`.
-    public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear, Place {
+    public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear, Place, Nowhere {
         boolean include(Layer layer, Module model);
 
         /// Whether a path is among these, as far as a path alone tells.
@@ -94,6 +97,7 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
                 case Matching(String regex) -> path.matches(regex);
                 case AllLinear() -> true;
                 case Place place -> Placements.modelTypes().stream().anyMatch(t -> endsWithAny(path, Placements.layers(place, t)));
+                case Nowhere() -> false;
             };
         }
 
@@ -186,10 +190,24 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         }
     }
 
-    /// The layers to adapt, in the model's order. Throws when there are none.
+    /// None, for methods that act on the model as a whole. No field of a file says this.
+    public record Nowhere() implements Names {
+        @Override
+        public boolean include(Layer layer, Module model) {
+            return false;
+        }
+
+        @Override
+        public Object json() {
+            return List.of();
+        }
+    }
+
+    /// The layers to adapt, in the model's order. Throws when there are none and there should be.
     List<Layer> layers(Module model) {
         List<Layer> found = model.modules(Layer.class).filter(l -> adapts(l, model)).toList();
-        if (found.isEmpty()) throw new AdapterException("no layer matches %s; %s".formatted(this, choices(model)));
+        if (found.isEmpty() && !(targetModules instanceof Nowhere))
+            throw new AdapterException("no layer matches %s; %s".formatted(this, choices(model)));
         return found;
     }
 

@@ -8,8 +8,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.graft.models.CausalLm;
 import dev.graft.models.GoldenTensors;
+import dev.graft.models.Inputs;
+import dev.graft.models.generate.Session;
 import dev.graft.nn.Parameter;
 import dev.graft.tensor.Grads;
+import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -76,13 +79,42 @@ class AdapterContractTest {
             new Case("road", small("road", "group_size", 4).with("target_modules", "all-linear"), NEUTRAL,   // out
                     perLayer(2 * C + 2 * KV + 2 * F + C, 3 * C + C + 4 * C + C, 4 * C + F + C)),
             new Case("ln-tuning", Adapters.of("ln-tuning", Map.of()), NEUTRAL,                                   // C, of a LayerNorm 2 C; and the last norm
-                    new Case.Counts(LAYERS * 2 * C + C, LAYERS * 2 * 2 * C + 2 * C, LAYERS * 2 * C + 2 * C)));
+                    new Case.Counts(LAYERS * 2 * C + C, LAYERS * 2 * 2 * C + 2 * C, LAYERS * 2 * C + 2 * C)),
+            new Case("prompt", small("prompt", "num_virtual_tokens", 7), OTHER, whole(7 * C, 7 * C)),            // n C
+            new Case("p-tuning", small("p-tuning", "num_virtual_tokens", 7).with("encoder_hidden_size", 9), OTHER, // n C + h (C + 1) + h (h + 1) + C (h + 1)
+                    whole(7 * C + 9 * (C + 1) + 9 * 10 + C * 10, 7 * C + 9 * (C + 1) + 9 * 10 + C * 10)),
+            new Case("prefix", small("prefix", "num_virtual_tokens", 3), OTHER,                                  // 2 n L K D
+                    whole(2 * 3 * LAYERS * KV, 2 * 3 * LAYERS * C)));
+
+    /// Options of these methods that compute something else.
+    private static final List<Case> VARIANTS = List.of(
+            new Case("p-tuning",                                                                                // n C + 2h (2h + 1) + C (2h + 1) + 8 h (k + h + 2)
+                    CASES.get(CASES.size() - 2).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
+                    OTHER,
+                    whole(7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2),
+                            7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2))),
+            new Case("prefix", CASES.getLast().adapter.with("prefix_projection", true).with("encoder_hidden_size", 6), OTHER, // n K D + h (K D + 1) + 2 L K D (h + 1)
+                    whole(3 * KV + 6 * (KV + 1) + 2 * LAYERS * KV * 7, 3 * C + 6 * (C + 1) + 2 * LAYERS * C * 7)));
 
     /// Those that start from the same numbers whatever the seed.
     private static final Set<String> UNDRAWN = Set.of("vera", "randlora", "miss", "ia3", "oft", "boft", "road", "ln-tuning");
 
+    /// Numbers drawn with deviation 1, which all act together and far from the loss, have a long way to go.
+    private static double rate(Case c) {
+        return switch (c.method) {
+            case "prompt", "prefix" -> 0.3;
+            case "p-tuning" -> 0.05;
+            default -> 0.02;
+        };
+    }
+
     private static Case.Counts perLayer(long llama, long bloom, long gptj) {
         return new Case.Counts(LAYERS * llama, LAYERS * bloom, LAYERS * gptj);
+    }
+
+    /// Of a method that acts on the model as a whole.
+    private static Case.Counts whole(long llama, long others) {
+        return new Case.Counts(llama, others, others);
     }
 
     private static Adapter small(String method, String field, int size) {
@@ -98,6 +130,10 @@ class AdapterContractTest {
     private static final List<Architecture> ARCHITECTURES = List.of(new Architecture("llama", Tiny::llama, Case.Counts::llama),
             new Architecture("bloom", Tiny::bloom, Case.Counts::bloom), new Architecture("gptj", Tiny::gptj, Case.Counts::gptj));
 
+    private static Stream<Case> cases() {
+        return Stream.concat(CASES.stream(), VARIANTS.stream());
+    }
+
     private interface Body {
         void run(Case c, CausalLm model, Peft peft) throws Exception;
     }
@@ -107,7 +143,7 @@ class AdapterContractTest {
     }
 
     private static Stream<DynamicTest> on(Function<Architecture, CausalLm> which, Body body) {
-        return ARCHITECTURES.stream().flatMap(a -> CASES.stream().map(c -> DynamicTest.dynamicTest(c.method + " on " + a.name, () -> {
+        return ARCHITECTURES.stream().flatMap(a -> cases().map(c -> DynamicTest.dynamicTest(c.method + " on " + a.name, () -> {
             try (CausalLm model = which.apply(a); Peft peft = Peft.attach(model, c.adapter, 11)) {
                 body.run(c, model, peft);
             }
@@ -170,22 +206,22 @@ class AdapterContractTest {
 
     @TestFactory
     Stream<DynamicTest> theLossFallsOnEightExamples() {
-        return each((_, model, peft) -> {
-            double[] losses = Tiny.train(model, peft, 60, 0.02);
+        return each((c, model, peft) -> {
+            double[] losses = Tiny.train(model, peft, 60, rate(c));
             assertThat(losses[59]).isLessThan(0.8 * losses[0]);
         });
     }
 
     @TestFactory
     Stream<DynamicTest> savedAndLoadedItComputesTheSame() {
-        return each((c, model, peft) -> inFolder(folder -> {
+        return each((_, model, peft) -> inFolder(folder -> {
             float[] logits = trained(model, peft);
             peft.save(folder, "some/base");
+            Adapter fitted = peft.adapter(Peft.DEFAULT).adapter();
             peft.close();
             try (Peft again = Peft.load(model, folder)) {
                 assertThat(Tiny.logits(model)).isEqualTo(logits);
-                assertThat(again.adapter(Peft.DEFAULT).adapter().with("target_modules", "x"))
-                        .isEqualTo(c.adapter.with("target_modules", "x"));
+                assertThat(again.adapter(Peft.DEFAULT).adapter()).isEqualTo(fitted);
             }
         }));
     }
@@ -197,7 +233,7 @@ class AdapterContractTest {
             Map<String, List<float[]>> base = Tiny.bits(model);
             if (!Adapters.named(c.method).mergeable()) {
                 assertThatThrownBy(peft::merge).isInstanceOf(AdapterException.class)
-                        .hasMessageContaining("cannot be merged: tanh stands between");
+                        .hasMessageMatching("'.*' cannot be merged: (tanh stands between|its virtual tokens stand before).*");
                 assertThat(Tiny.logits(model)).isEqualTo(attached);
                 return;
             }
@@ -245,6 +281,27 @@ class AdapterContractTest {
         });
     }
 
+    /// Two texts of different lengths, read in two pieces over a cache, padded on the left.
+    @TestFactory
+    Stream<DynamicTest> decodesAsAWholePassComputes() {
+        return each((_, model, peft) -> {
+            trained(model, peft);
+            int[][] texts = {{5, 3, 8, 1}, {7, 2}};
+            try (Session session = model.open(List.of(texts[0], texts[1]), 3); var _ = Scope.open()) {
+                for (int next = 11; next < 14; next++) {
+                    for (int row = 0; row < 2; row++) {
+                        float[] whole = model.logits(Inputs.of(new int[][] {texts[row]})).slice(1, texts[row].length - 1, texts[row].length)
+                                .toFloats();
+                        GoldenTensors.check("row " + row, session.logits()[row], whole, 1e-4);
+                        texts[row] = Arrays.copyOf(texts[row], texts[row].length + 1);
+                        texts[row][texts[row].length - 1] = next + row;
+                    }
+                    session.advance(new int[] {next, next + 1});
+                }
+            }
+        });
+    }
+
     @TestFactory
     Stream<DynamicTest> checkpointingChangesNoGradient() {
         return each((_, model, peft) -> {
@@ -266,9 +323,9 @@ class AdapterContractTest {
 
     @TestFactory
     Stream<DynamicTest> trainsOnAQuantisedBase() {
-        return on(Architecture::quantised, (_, model, peft) -> {
+        return on(Architecture::quantised, (c, model, peft) -> {
             Map<String, List<float[]>> before = base(model, peft);
-            double[] losses = Tiny.train(model, peft, 60, 0.02);
+            double[] losses = Tiny.train(model, peft, 60, rate(c));
             assertThat(losses[59]).isLessThan(0.8 * losses[0]);
             assertThat(base(model, peft)).usingRecursiveComparison().isEqualTo(before);
         });
@@ -276,7 +333,7 @@ class AdapterContractTest {
 
     @TestFactory
     Stream<DynamicTest> hasAsManyParametersAsItsFormulaSays() {
-        return ARCHITECTURES.stream().flatMap(a -> CASES.stream().map(c -> DynamicTest.dynamicTest(c.method + " on " + a.name, () -> {
+        return ARCHITECTURES.stream().flatMap(a -> cases().map(c -> DynamicTest.dynamicTest(c.method + " on " + a.name, () -> {
             try (CausalLm model = a.model.get(); Peft peft = Peft.attach(model, c.adapter)) {
                 long base = model.parameterCount(), expected = a.count.applyAsLong(c.counts);
                 assertThat(peft.counts()).isEqualTo(new Counts(expected, base + expected));

@@ -27,7 +27,9 @@ class AdapterGoldenTest {
     private static final List<String> BASES = List.of("llama-gqa-tied", "bloom-h4", "gptj");
     private static final List<String> PEFT = List.of("lora", "lora-all", "lora-rs", "lora-rank-pattern", "loha", "lokr", "vera", "randlora",
             "fourierft", "hira", "miss",
-            "dora", "ia3", "hra", "oft", "oft-neumann", "boft", "road", "ln-tuning");
+            "dora", "ia3", "hra", "oft", "oft-neumann", "boft", "road", "ln-tuning", "prompt", "prefix");
+    /// Saved as the prompts that their networks made, so the networks' gradients cannot be had from the folders.
+    private static final List<String> ENCODED = List.of("ptuning-mlp", "ptuning-lstm", "prefix-projection");
     private static final List<String> LLM_ADAPTERS = List.of("series-h", "series-h-relu", "series-p", "parallel", "parallel-mlp",
             "scaled-parallel",
             "scaled-parallel-learned");
@@ -52,8 +54,12 @@ class AdapterGoldenTest {
     }
 
     private static Stream<Case> cases() {
-        return BASES.stream().flatMap(base -> Stream.concat(PEFT.stream().map(m -> new Case(base, "peft/" + base + "/" + m)),
-                LLM_ADAPTERS.stream().map(m -> new Case(base, "llm-adapters/" + base + "/" + m))));
+        return Stream.concat(of(PEFT),
+                BASES.stream().flatMap(base -> LLM_ADAPTERS.stream().map(m -> new Case(base, "llm-adapters/" + base + "/" + m))));
+    }
+
+    private static Stream<Case> of(List<String> methods) {
+        return BASES.stream().flatMap(base -> methods.stream().map(m -> new Case(base, "peft/" + base + "/" + m)));
     }
 
     private interface Body {
@@ -73,8 +79,9 @@ class AdapterGoldenTest {
 
     @TestFactory
     Stream<DynamicTest> logitsAgree() {
-        return cases().map(c -> test(c, (golden, model, _) -> GoldenTensors.check("logits", logits(model, golden), golden.floats("logits"),
-                c.isChaotic() ? TRAINED : 1e-4)));
+        return Stream.concat(cases(), of(ENCODED))
+                .map(c -> test(c, (golden, model, _) -> GoldenTensors.check("logits", logits(model, golden), golden.floats("logits"),
+                        c.isChaotic() ? TRAINED : 1e-4)));
     }
 
     @TestFactory
@@ -130,6 +137,7 @@ class AdapterGoldenTest {
 
     /// The golden names gradients by PEFT's parameters, which carry the adapter's name; LLM-Adapters has none.
     private static String gradient(GoldenTensors golden, String key) {
+        if (key.equals("prompt_embeddings")) return "grad.prompt_encoder.default.embedding.weight";
         return Stream.of(key, key + ".default", key + ".default.weight", key.replaceAll("\\.(weight|bias)$", ".default.$1"))
                 .map("grad."::concat)
                 .filter(golden.names()::contains).findFirst().orElse("grad." + key);

@@ -66,7 +66,8 @@ final class Inspect implements Callable<Integer> {
 
     private void plan(PrintWriter out, CausalLm model, Adapter chosen, long total) {
         Graft graft = Graft.plan(model, chosen);
-        out.printf("%n%s on %d layers:%n", graft.adapter().peftType(), graft.places().size());
+        out.printf("%n%s on %s:%n", graft.adapter().peftType(),
+                graft.places().isEmpty() ? "the model as a whole" : graft.places().size() + " layers");
         list(out, graft.parameters().stream().map(p -> new Kind(p.name(), p.shape().toString())).toList());
         long count = graft.count();
         out.printf(Locale.ROOT, "%n%,d trainable parameters, %.4f %% of %,d%n", count, 100.0 * count / (total + count), total + count);

@@ -127,7 +127,7 @@ final class Tune implements Callable<Integer> {
             throw new ParameterException(spec.commandLine(),
                     "--validation-size takes records from --data and --validation-data brings others; give one of them");
         }
-        Adapter adapter = method == null ? Adapters.read(options.adapter) : MethodOptions.read(spec, method);
+        Adapter adapter = method == null ? Adapters.read(options.adapter) : readable(MethodOptions.read(spec, method));
         PrintWriter out = spec.commandLine().getOut();
         try (Tokenizer tokenizer = Tokenizer.load(options.model);
                 CausalLm model = ModelLoader.load(options.model, LoadOptions.DEFAULT.withWeights(options.weights));
@@ -147,6 +147,13 @@ final class Tune implements Callable<Integer> {
             }
             return 0;
         }
+    }
+
+    /// A prompt that starts from a text reads it with the model's tokenizer, unless another is named.
+    private Adapter readable(Adapter adapter) {
+        boolean starts = "TEXT".equals(adapter.fields().get("prompt_tuning_init"))
+                && adapter.fields().get("tokenizer_name_or_path") == null;
+        return starts ? adapter.with("tokenizer_name_or_path", options.model.toString()) : adapter;
     }
 
     private Data data(Tokenizer tokenizer, CausalLm model, TrainConfig config, PrintWriter out) {
