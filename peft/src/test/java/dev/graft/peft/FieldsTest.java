@@ -122,7 +122,7 @@ class FieldsTest {
             "'init_lora_weights': 'eva' | 'eva' starts from data",
             "'init_lora_weights': 'corda' | 'corda' starts from data",
             "'init_lora_weights': 'magic' | 'magic' is not known; known are [true, false, gaussian",
-            "'target_modules': 7 | must be a list of names, a regular expression or", "'target_modules': '(' | is not a regular expression",
+            "'target_modules': 7 | must be a list of names, a regular expression, ", "'target_modules': '(' | is not a regular expression",
             "'rank_pattern': {'q': 0} | rank_pattern gives 'q' 0; it must be at least 1",
             "'rank_pattern': {'q(': 1} | is not a regular expression",
             "'rank_pattern': {'q': 'x'} | must be a whole number", "'lora_alpha': 'x' | must be a finite number"})
