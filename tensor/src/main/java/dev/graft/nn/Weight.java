@@ -6,8 +6,11 @@ import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import dev.graft.tensor.op.Nf4MatMul;
 import dev.graft.tensor.op.Q8MatMul;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -31,8 +34,13 @@ public sealed interface Weight {
         return tensors().mapToLong(t -> t.spec().bytes()).sum();
     }
 
-    /// `f32`, `bf16`, `q8`.
+    /// `f32`, `bf16`, `q8`, `nf4`.
     String format();
+
+    /// Whether it is stored in few bits, so that a change is rounded away in part.
+    default boolean isQuantised() {
+        return !(this instanceof Dense);
+    }
 
     /// A floating tensor, used as it is; 16-bit ones are widened inside the product.
     record Dense(Tensor value) implements Weight {
@@ -125,6 +133,53 @@ public sealed interface Weight {
         @Override
         public String format() {
             return "q8";
+        }
+    }
+
+    /// [Nf4][dev.graft.tensor.op.Nf4]: 16 values by quantiles of the normal distribution, blocks of 64 with a scale each. Frozen.
+    ///
+    /// @param shape `[N, K]`
+    /// @param parts codes, absmax; or codes, absmax, nested, offset where the scales are quantised too: see [Nf4MatMul]
+    record Nf4(Shape shape, List<Tensor> parts) implements Weight {
+        public Nf4 {
+            parts = List.copyOf(parts);
+        }
+
+        /// The nearest values to a matrix, scales quantised: 4.127 bits a value. A large one is not held in F32.
+        public static Nf4 of(Tensor w) {
+            return of(w, true);
+        }
+
+        /// @param nested whether scales are quantised in their turn; 4.5 bits a value if not
+        public static Nf4 of(Tensor w, boolean nested) {
+            return new Nf4(w.shape(), Nf4Encoding.of(w, nested));
+        }
+
+        /// Whether scales are quantised.
+        public boolean isNested() {
+            return parts.size() > 2;
+        }
+
+        @Override
+        public Tensor linear(Tensor x) {
+            List<Tensor> in = new ArrayList<>(List.of(x));
+            in.addAll(parts);
+            return new Nf4MatMul(shape.dim(0), shape.dim(1), true).apply(in.toArray(Tensor[]::new));
+        }
+
+        @Override
+        public Tensor dense() {
+            return Nf4MatMul.dequantize(shape, parts);
+        }
+
+        @Override
+        public Stream<Tensor> tensors() {
+            return parts.stream();
+        }
+
+        @Override
+        public String format() {
+            return "nf4";
         }
     }
 }

@@ -12,6 +12,7 @@ import dev.graft.tensor.op.Dropout;
 import dev.graft.tensor.op.LayerNorm;
 import dev.graft.tensor.op.LayerNormGrad;
 import dev.graft.tensor.op.LogSoftmax;
+import dev.graft.tensor.op.Nf4MatMul;
 import dev.graft.tensor.op.Q8MatMul;
 import dev.graft.tensor.op.RmsNorm;
 import dev.graft.tensor.op.RmsNormGrad;
@@ -45,11 +46,12 @@ final class CpuKernels {
                 .addStrided(Attention.class, F32, AttentionKernel::run)
                 .addStrided(AttentionGrad.class, F32, AttentionGradKernel::run)
                 .add(Q8MatMul.class, F32, Q8MatMulKernel::run)
+                .add(Nf4MatMul.class, F32, Nf4MatMulKernel::run)
                 .build();
     }
 
-    /// Without vectors the definitions do, but for int8 weights, which are not to be widened whole.
+    /// Without vectors the definitions do, but for quantised weights, which are not to be widened whole.
     private static KernelTable scalars() {
-        return KernelTable.builder().add(Q8MatMul.class, F32, Q8MatMulKernel::run).build();
+        return KernelTable.builder().add(Q8MatMul.class, F32, Q8MatMulKernel::run).add(Nf4MatMul.class, F32, Nf4MatMulKernel::run).build();
     }
 }

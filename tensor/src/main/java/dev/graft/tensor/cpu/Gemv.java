@@ -1,6 +1,7 @@
 package dev.graft.tensor.cpu;
 
 import dev.graft.tensor.DType;
+import dev.graft.tensor.op.Nf4;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Set;
@@ -11,7 +12,7 @@ import java.util.concurrent.ConcurrentHashMap;
 /// ```
 /// y[m, n] = α·Σₖ x[m, k]·w[n, k] + bias[n] (+ y)      x: [M, K], M ≤ 8; w: [N, K], rows contiguous
 /// ```
-/// Bound by reading w, which is read once, in place and in its own format: f32, bf16, f16, int8 blocks. Threads take rows of w.
+/// Bound by reading w, which is read once, in place and in its own format: f32, bf16, f16, int8 blocks, NF4. Threads take rows of w.
 final class Gemv {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
     private static final Kernels KERNELS = Gemm.KERNELS;
@@ -23,25 +24,26 @@ final class Gemv {
     /// Bytes of weights that pay for waking a thread.
     private static final long GRAIN = 128 << 10;
 
-    private static final Set<DType> WARM = ConcurrentHashMap.newKeySet();
+    private static final Set<String> WARM = ConcurrentHashMap.newKeySet();
 
     private Gemv() {}
 
     /// Whether `a·b` is of this kind: a has few rows, bᵀ is a stack of contiguous rows.
     static boolean suits(Matrix a, Matrix b) {
         Matrix w = b.transposed();
-        return a.rows() <= MOST_ROWS && a.cols() >= LEAST_COLS && w.hasPlainRows() && (w.scales() == null || w.scales().hasPlainRows());
+        return a.rows() <= MOST_ROWS && a.cols() >= LEAST_COLS && w.hasPlainRows() && w.hasWholeBlocks();
     }
 
     static void multiply(Matrix x, Matrix w, Matrix y, Epilogue epilogue) {
-        warmUp(w.type());
+        warmUp(w);
         int k = x.cols();
         try (Scratch scratch = Scratch.borrow()) {
             long row = Math.ceilDiv(k, 16) * 64L;
             MemorySegment packed = scratch.x(row * Math.ceilDiv(x.rows(), 4) * 4);
             Pack.copy(x, 0, x.rows(), 0, k, packed, 0, row, scratch);
+            if (w.absmax() != null) deal(packed, row, x.rows(), k);
             Rows rows = new Rows(packed, row, w, y, epilogue);
-            long bytes = (long) SUMS * k * w.type().bytes();
+            long bytes = SUMS * w.bytes(k);
             Parallel.range(Math.ceilDiv(w.rows(), SUMS), Math.ceilDiv(GRAIN, bytes), (from, to) -> {
                 try (Scratch own = Scratch.borrow()) {
                     for (int i = (int) from; i < to; i++) {
@@ -49,6 +51,19 @@ final class Gemv {
                     }
                 }
             });
+        }
+    }
+
+    /// Of each block of 64 numbers first those of even index, then those of odd: the two values of a byte are far apart once they are looked up.
+    private static void deal(MemorySegment x, long xRow, int rows, int k) {
+        float[] block = new float[Nf4.BLOCK];
+        int half = Nf4.BLOCK / 2;
+        for (int i = 0; i < rows; i++) {
+            for (int from = 0; from < k; from += Nf4.BLOCK) {
+                long at = i * xRow + from * 4L;
+                for (int j = 0; j < Nf4.BLOCK; j++) block[j % 2 * half + j / 2] = x.get(FLOAT, at + j * 4L);
+                for (int j = 0; j < Nf4.BLOCK; j++) x.set(FLOAT, at + j * 4L, block[j]);
+            }
         }
     }
 
@@ -73,13 +88,21 @@ final class Gemv {
 
         private void one(int m, int from, int to, Scratch own) {
             int k = w.cols(), whole = k - k % Kernels.DOT_STEP;
+            long row = k / Nf4.BLOCK * 4L;
+            if (w.absmax() != null && m == 0) // for all rows of x
+                w.absmax().copy(w.index(from, 0) / Nf4.BLOCK, (to - from) * (k / Nf4.BLOCK), own.x(SUMS * row), 0);
             long xm = m * xRow;
             for (int i = 0; i < STREAMS; i++) {
                 int last = to - 1, r0 = Math.min(from + i, last), r1 = Math.min(r0 + 4, last), r2 = Math.min(r0 + 8, last),
                         r3 = Math.min(r0 + 12, last); // beyond the end the last row again
                 long o0 = w.address(r0, 0), o1 = w.address(r1, 0), o2 = w.address(r2, 0), o3 = w.address(r3, 0);
                 long so = (long) i * STREAMS * KERNELS.lanes() * 4;
-                if (w.type() == DType.I8) {
+                if (w.absmax() != null) {
+                    long half = 2 * KERNELS.lanes() * 4L;
+                    MemorySegment s = own.x(SUMS * row);
+                    KERNELS.dotsOfNf4(w.segment(), o0, o1, s, (r0 - from) * row, (r1 - from) * row, x, xm, whole, own.sums(), so);
+                    KERNELS.dotsOfNf4(w.segment(), o2, o3, s, (r2 - from) * row, (r3 - from) * row, x, xm, whole, own.sums(), so + half);
+                } else if (w.type() == DType.I8) {
                     Matrix s = w.scales();
                     long half = 2 * KERNELS.lanes() * 4L;
                     KERNELS.dotsOfBlocks(w.segment(), o0, o1, s.segment(), s.address(r0, 0), s.address(r1, 0), x, xm, whole, own.sums(),
@@ -130,12 +153,14 @@ final class Gemv {
         }
     }
 
-    private static void warmUp(DType type) {
-        if (WARM.contains(type) || !VectorWidth.isVector()) {
+    private static void warmUp(Matrix w) {
+        DType type = w.type();
+        String format = w.absmax() == null ? type.toString() : "nf4";
+        if (WARM.contains(format) || !VectorWidth.isVector()) {
             return;
         }
         synchronized (WARM) {
-            if (WARM.contains(type)) {
+            if (WARM.contains(format)) {
                 return;
             }
             Scratch s = new Scratch(KERNELS);
@@ -145,12 +170,14 @@ final class Gemv {
                 WarmUp.untilCompiled(() -> KERNELS.dots4x4(m, 0, 64, 128, 192, m, 0, 64, n, s.sums(), 0));
                 WarmUp.untilCompiled(() -> KERNELS.fold(s.sums(), s.folded(), s.workspace()));
             }
-            if (type == DType.I8) {
+            if (w.absmax() != null) {
+                WarmUp.untilCompiled(() -> KERNELS.dotsOfNf4(m, 0, 64, m, 0, 64, m, 0, n, s.sums(), 0));
+            } else if (type == DType.I8) {
                 WarmUp.untilCompiled(() -> KERNELS.dotsOfBlocks(m, 0, 64, m, 0, 64, m, 0, n, s.sums(), 0));
             } else {
                 WarmUp.untilCompiled(() -> KERNELS.dots(type, m, 0, 64, 128, 192, m, 0, n, s.sums(), 0));
             }
-            WARM.add(type);
+            WARM.add(format);
         }
     }
 }

@@ -52,6 +52,9 @@ sealed interface Kernels permits VectorKernels, ScalarKernels {
     /// numbers.
     void widenBlocks(MemorySegment from, long fo, int first, MemorySegment scales, long so, MemorySegment to, long too, int n);
 
+    /// Copies n values of NF4 from the `first` one on as floats; their codes begin at byte fo.
+    void widenNf4(MemorySegment from, long fo, long first, Absmax absmax, MemorySegment to, long too, int n);
+
     /// Four dot products of rows of w with x, each left as `lanes` partial sums in `sums`.
     ///
     /// ```
@@ -62,6 +65,12 @@ sealed interface Kernels permits VectorKernels, ScalarKernels {
 
     /// The same for two rows of int8 blocks; `s0` and `s1` are the offsets of their scales.
     void dotsOfBlocks(
+            MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
+            MemorySegment sums, long so);
+
+    /// The same for two rows of NF4 of whole blocks, 64 numbers each, of which x has those of even index and then those of odd; `s0` and `s1` are the
+    /// offsets of their scales as floats.
+    void dotsOfNf4(
             MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
             MemorySegment sums, long so);
 

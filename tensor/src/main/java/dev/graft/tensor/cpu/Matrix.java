@@ -1,6 +1,7 @@
 package dev.graft.tensor.cpu;
 
 import dev.graft.tensor.DType;
+import dev.graft.tensor.op.Nf4;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Objects;
@@ -15,11 +16,19 @@ import java.util.Objects;
 /// ```
 /// value(i, j) = q[i, j]·scales[i, j/32]        q: [rows, cols] contiguous in j, scales: [rows, ⌈cols/32⌉]
 /// ```
+/// [Nf4] has two values a byte, and its blocks run on from row to row:
+///
+/// ```
+/// value(i, j) = VALUE[code f]·absmax[f/64]        f = i·rowStride + j·colStride, in the upper half of byte offset + f/2 where f is even
+/// ```
 /// Transposing a matrix is swapping its strides; no memory moves.
 ///
 /// @param segment native memory that every thread may touch (not a confined arena's), little-endian
-/// @param scales for I8 the scales, else null
-public record Matrix(MemorySegment segment, long offset, DType type, int rows, int cols, long rowStride, long colStride, Matrix scales) {
+/// @param type I8 for blocks of either kind
+/// @param scales those of int8 blocks, else null
+/// @param absmax the scales of NF4, else null
+public record Matrix(MemorySegment segment, long offset, DType type, int rows, int cols, long rowStride, long colStride, Matrix scales,
+        Absmax absmax) {
     /// Neighbours that share a scale.
     static final int BLOCK = 32;
 
@@ -39,14 +48,15 @@ public record Matrix(MemorySegment segment, long offset, DType type, int rows, i
                     + describe(type, rows, cols, rowStride, colStride) + " at byte " + offset);
         }
         if (rows > 0 && cols > 0) {
-            long end = offset + ((rows - 1) * rowStride + (cols - 1) * colStride + 1) * type.bytes();
+            long elements = (rows - 1) * rowStride + (cols - 1) * colStride + 1;
+            long end = offset + (absmax == null ? elements * type.bytes() : Math.ceilDiv(elements, 2));
             if (end > segment.byteSize()) {
                 throw new IndexOutOfBoundsException(
                         "matrix " + describe(type, rows, cols, rowStride, colStride) + " at byte " + offset + " ends at byte " + end
                                 + " of a segment of " + segment.byteSize());
             }
         }
-        if ((type == DType.I8) != (scales != null)) {
+        if ((type == DType.I8) != (scales != null || absmax != null)) {
             throw new IllegalArgumentException(
                     "int8 blocks need scales, and nothing else has them; got " + type + (scales == null ? " without" : " with"));
         }
@@ -65,7 +75,7 @@ public record Matrix(MemorySegment segment, long offset, DType type, int rows, i
 
     /// A matrix of floating-point numbers.
     public static Matrix of(DType type, MemorySegment segment, long offset, int rows, int cols, long rowStride, long colStride) {
-        return new Matrix(segment, offset, type, rows, cols, rowStride, colStride, null);
+        return new Matrix(segment, offset, type, rows, cols, rowStride, colStride, null, null);
     }
 
     /// A row-major f32 matrix without gaps.
@@ -75,11 +85,17 @@ public record Matrix(MemorySegment segment, long offset, DType type, int rows, i
 
     /// Int8 blocks `[rows, cols]` with their scales `f32[rows, ⌈cols/32⌉]`.
     public static Matrix int8(MemorySegment segment, long offset, int rows, int cols, long rowStride, Matrix scales) {
-        return new Matrix(segment, offset, DType.I8, rows, cols, rowStride, 1, scales);
+        return new Matrix(segment, offset, DType.I8, rows, cols, rowStride, 1, scales, null);
+    }
+
+    /// NF4 `[rows, cols]`, without gaps.
+    public static Matrix nf4(MemorySegment segment, long offset, int rows, int cols, Absmax absmax) {
+        return new Matrix(segment, offset, DType.I8, rows, cols, cols, 1, null, absmax);
     }
 
     public Matrix transposed() {
-        return new Matrix(segment, offset, type, cols, rows, colStride, rowStride, scales == null ? null : scales.transposed());
+        return new Matrix(segment, offset, type, cols, rows, colStride, rowStride, scales == null ? null : scales.transposed(),
+                absmax);
     }
 
     /// The value of one element, widened exactly.
@@ -100,7 +116,7 @@ public record Matrix(MemorySegment segment, long offset, DType type, int rows, i
             case F32 -> segment.get(FLOAT, at);
             case BF16 -> Float.intBitsToFloat(segment.get(SHORT, at) << 16);
             case F16 -> Float.float16ToFloat(segment.get(SHORT, at));
-            case I8 -> segment.get(ValueLayout.JAVA_BYTE, at)
+            case I8 -> absmax != null ? absmax.value(segment, offset, index(i, j)) : segment.get(ValueLayout.JAVA_BYTE, at)
                     * (blocksRunAlongRows() ? scales.floatAt(i, j / BLOCK) : scales.floatAt(i / BLOCK, j));
             case F64, I64, I32 -> throw new AssertionError(type);
         };
@@ -108,7 +124,22 @@ public record Matrix(MemorySegment segment, long offset, DType type, int rows, i
 
     /// Byte offset of element (i, j) in the segment.
     long address(int i, int j) {
-        return offset + (i * rowStride + j * colStride) * type.bytes();
+        return offset + (absmax == null ? index(i, j) * type.bytes() : index(i, j) / 2);
+    }
+
+    /// Elements before element (i, j).
+    long index(int i, int j) {
+        return i * rowStride + j * colStride;
+    }
+
+    /// Whether each row begins with a block and is made of whole ones, so that it can be read in place.
+    boolean hasWholeBlocks() {
+        return absmax == null ? scales == null || scales.hasPlainRows() : rowStride % Nf4.BLOCK == 0 && cols % Nf4.BLOCK == 0;
+    }
+
+    /// Bytes that n neighbours take, scales aside.
+    long bytes(long n) {
+        return absmax == null ? n * type.bytes() : n / 2;
     }
 
     long rowBytes() {

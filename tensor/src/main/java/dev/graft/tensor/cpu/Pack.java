@@ -30,7 +30,10 @@ final class Pack {
     }
 
     private static void plain(Matrix m, int row, int rows, int col, int cols, MemorySegment to, long too, long toRow) {
-        if (m.type() != DType.I8) {
+        if (m.absmax() != null) {
+            for (int i = 0; i < rows; i++)
+                KERNELS.widenNf4(m.segment(), m.offset(), m.index(row + i, col), m.absmax(), to, too + i * toRow, cols);
+        } else if (m.type() != DType.I8) {
             KERNELS.widen(m.type(), m.segment(), m.address(row, col), m.rowBytes(), to, too, toRow, rows, cols);
         } else if (m.scales().hasPlainRows()) {
             Matrix s = m.scales();

@@ -1,6 +1,7 @@
 package dev.graft.tensor.cpu;
 
 import dev.graft.tensor.DType;
+import dev.graft.tensor.op.Nf4;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -90,6 +91,16 @@ final class ScalarKernels implements Kernels {
     }
 
     @Override
+    public void widenNf4(MemorySegment from, long fo, long first, Absmax absmax, MemorySegment to, long too, int n) {
+        for (int j = 0; j < n;) {
+            long block = (first + j) / Nf4.BLOCK;
+            int until = (int) Math.min(n, (block + 1) * Nf4.BLOCK - first);
+            float scale = absmax.of(block);
+            for (; j < until; j++) to.set(FLOAT, too + j * 4L, Absmax.value(from.get(BYTE, fo + (first + j) / 2), first + j) * scale);
+        }
+    }
+
+    @Override
     public void dots(DType type, MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment x, long xo, int n, MemorySegment sums,
             long so) {
         long[] rows = {o0, o1, o2, o3};
@@ -122,6 +133,34 @@ final class ScalarKernels implements Kernels {
                 sum += dot * scales.get(FLOAT, scaleRows[i] + block * 4L);
             }
             put(sums, so + (long) i * ROW, sum, 0, 0, 0);
+        }
+    }
+
+    @Override
+    public void dotsOfNf4(
+            MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
+            MemorySegment sums, long so) {
+        long[] rows = {o0, o1}, scaleRows = {s0, s1};
+        int half = Nf4.BLOCK / 2;
+        for (int i = 0; i < 2; i++) {
+            float a = 0, b = 0, c = 0, d = 0;
+            for (int block = 0; block < n / Nf4.BLOCK; block++) {
+                float p0 = 0, p1 = 0, p2 = 0, p3 = 0;
+                for (int k = 0; k < half; k += 2) {
+                    int u = w.get(BYTE, rows[i] + (long) block * half + k), v = w.get(BYTE, rows[i] + (long) block * half + k + 1);
+                    long even = xo + (block * (long) Nf4.BLOCK + k) * 4, odd = even + half * 4L;
+                    p0 += Absmax.value(u >> 4 & 15) * x.get(FLOAT, even);
+                    p1 += Absmax.value(v >> 4 & 15) * x.get(FLOAT, even + 4);
+                    p2 += Absmax.value(u & 15) * x.get(FLOAT, odd);
+                    p3 += Absmax.value(v & 15) * x.get(FLOAT, odd + 4);
+                }
+                float scale = scales.get(FLOAT, scaleRows[i] + block * 4L);
+                a += p0 * scale;
+                b += p1 * scale;
+                c += p2 * scale;
+                d += p3 * scale;
+            }
+            put(sums, so + (long) i * ROW, a, b, c, d);
         }
     }
 

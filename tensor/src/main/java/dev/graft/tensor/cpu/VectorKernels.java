@@ -11,6 +11,7 @@ final class VectorKernels implements Kernels {
 
     private static final int V = Lanes.BYTES;
     private static final int L = Lanes.LENGTH;
+    private static final Kernels SCALARS = new ScalarKernels(); // whose sums have the lanes of 128 bits
 
     VectorKernels() {
         Scratch s = new Scratch(this);
@@ -87,6 +88,12 @@ final class VectorKernels implements Kernels {
     }
 
     @Override
+    public void widenNf4(MemorySegment from, long fo, long first, Absmax absmax, MemorySegment to, long too, int n) {
+        if (L < 8) SCALARS.widenNf4(from, fo, first, absmax, to, too, n);
+        else Nf4Loops.values(from, fo, first, absmax, to, too, n);
+    }
+
+    @Override
     public void dots(DType type, MemorySegment w, long o0, long o1, long o2, long o3, MemorySegment x, long xo, int n, MemorySegment sums,
             long so) {
         switch (type) {
@@ -102,6 +109,14 @@ final class VectorKernels implements Kernels {
             MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
             MemorySegment sums, long so) {
         Dots.int8(w, o0, o1, scales, s0, s1, x, xo, n, sums, so);
+    }
+
+    @Override
+    public void dotsOfNf4(
+            MemorySegment w, long o0, long o1, MemorySegment scales, long s0, long s1, MemorySegment x, long xo, int n,
+            MemorySegment sums, long so) {
+        if (L < 8) SCALARS.dotsOfNf4(w, o0, o1, scales, s0, s1, x, xo, n, sums, so);
+        else Nf4Loops.dots(w, o0, o1, scales, s0, s1, x, xo, n, sums, so);
     }
 
     @Override

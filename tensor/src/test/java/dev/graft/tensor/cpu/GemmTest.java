@@ -64,6 +64,21 @@ class GemmTest {
         }
     }
 
+    /// Rows of whole blocks are read in place, others are packed; both as they are and transposed, of more scales than share one.
+    @Test
+    void nf4IsExactWhereverItsBlocksBegin() {
+        for (Layout layout : List.of(Layout.ROWS, Layout.COLUMNS)) {
+            for (int m : new int[] {1, 2, 5, 8, 9, 33}) {
+                for (int n : new int[] {1, 3, 16, 19, 33, 130}) {
+                    for (int k : new int[] {1, 31, 63, 64, 65, 95, 128, 192, 321, 2049, 2112}) {
+                        Matrix x = Sample.whole(DType.F32, m, k, layout(), random), w = Sample.nf4(k, n, layout, random);
+                        check(x, w, layout(), DType.F32, Epilogue.PLAIN, "nf4 %s[%d, %d, %d]".formatted(layout, m, n, k));
+                    }
+                }
+            }
+        }
+    }
+
     @Test
     void longContractionsAreSummedInStretches() {
         for (int k : new int[] {2047, 2048, 2049, 4099}) {

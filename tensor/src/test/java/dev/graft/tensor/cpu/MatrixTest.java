@@ -36,6 +36,24 @@ class MatrixTest {
                 .hasMessageContaining("must be f32[2, 2], one for 32 contiguous elements, got f32[2, 3]");
     }
 
+    /// The earlier value of a byte is in its upper half, and a block runs on from row to row.
+    @Test
+    void nf4HasTwoValuesAByte() {
+        MemorySegment codes = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_BYTE, new byte[33]);
+        codes.set(ValueLayout.JAVA_BYTE, 0, (byte) 0xf0);                // 1, -1
+        codes.set(ValueLayout.JAVA_BYTE, 31, (byte) 0x7f);               // elements 62 and 63 of 65
+        codes.set(ValueLayout.JAVA_BYTE, 32, (byte) 0x07);               // element 64
+        Absmax absmax = new Absmax(Arena.ofAuto().allocateFrom(ValueLayout.JAVA_FLOAT, 2, 8), 0, null, 0, 0);
+        Matrix m = Matrix.nf4(codes, 0, 5, 13, absmax);
+        assertThat(m.at(0, 0)).isEqualTo(2);
+        assertThat(m.at(0, 1)).isEqualTo(-2);
+        assertThat(m.at(4, 10)).isZero();
+        assertThat(m.at(4, 11)).isEqualTo(2);
+        assertThat(m.at(4, 12)).isEqualTo(-8);
+        assertThat(m.transposed().at(12, 4)).isEqualTo(-8);
+        assertThatThrownBy(() -> Matrix.nf4(codes, 0, 1, 67, absmax)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
     @Test
     void blocksKeepTheirScalesWhenTransposed() {
         MemorySegment q = Arena.ofAuto().allocate(2 * 40);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.graft.tensor.DType;
+import dev.graft.tensor.op.Nf4;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -40,7 +41,8 @@ final class Sample {
     /// Whole numbers from -4 to 4.
     static Matrix whole(DType type, int rows, int cols, Layout layout, RandomGenerator random) {
         if (type == DType.I8) {
-            return blocks(rows, cols, layout, random);
+            boolean gapless = layout == Layout.ROWS || layout == Layout.COLUMNS;
+            return gapless && random.nextBoolean() ? nf4(rows, cols, layout, random) : blocks(rows, cols, layout, random);
         }
         Matrix m = poisoned(type, rows, cols, layout);
         for (int i = 0; i < rows; i++) {
@@ -82,6 +84,32 @@ final class Sample {
             }
         }
         return Matrix.int8(memory, 3, rows, cols, row, scales);
+    }
+
+    /// NF4 of -1, 0 and 1 with scales of 1, 2 or 4, as floats or quantised themselves; by columns its transpose.
+    static Matrix nf4(int rows, int cols, Layout layout, RandomGenerator random) {
+        if (layout == Layout.COLUMNS) return nf4(cols, rows, Layout.ROWS, random).transposed();
+        long values = (long) rows * cols;
+        int blocks = (int) Math.ceilDiv(values, Nf4.BLOCK), guard = 3;
+        MemorySegment codes = Arena.ofAuto().allocate(guard + Math.ceilDiv(values, 2), 64);
+        for (long i = 0; i < Math.ceilDiv(values, 2); i++) {
+            int[] whole = {0, 7, 15};
+            codes.set(ValueLayout.JAVA_BYTE, guard + i, (byte) (whole[random.nextInt(3)] << 4 | whole[random.nextInt(3)]));
+        }
+        Absmax absmax;
+        if (random.nextBoolean()) {
+            MemorySegment floats = Arena.ofAuto().allocate(blocks * 4L + 1, 64);
+            for (int b = 0; b < blocks; b++) floats.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 1 + b * 4L, 1 << random.nextInt(3));
+            absmax = new Absmax(floats, 1, null, 0, 0);
+        } else {
+            MemorySegment bytes = Arena.ofAuto().allocate(blocks + 1, 64);
+            int groups = Math.ceilDiv(blocks, Nf4.NESTED_BLOCK);
+            MemorySegment nested = Arena.ofAuto().allocate(groups * 4L + 2, 64);
+            for (int b = 0; b < blocks; b++) bytes.set(ValueLayout.JAVA_BYTE, 1 + b, (byte) (random.nextBoolean() ? 255 : 127)); // 1 and 0
+            for (int g = 0; g < groups; g++) nested.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 2 + g * 4L, random.nextBoolean() ? 1 : 3);
+            absmax = new Absmax(bytes, 1, nested, 2, 1);
+        }
+        return Matrix.nf4(codes, guard, rows, cols, absmax);
     }
 
     static void set(Matrix m, int i, int j, double v) {

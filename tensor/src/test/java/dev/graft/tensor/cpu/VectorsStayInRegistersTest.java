@@ -56,17 +56,19 @@ class VectorsStayInRegistersTest {
                 Tensor x = Tensor.uniform(DType.F32, Shape.of(67, 512), 2), row = x.slice(0, 0, 1),
                         w = Tensor.uniform(DType.F32, Shape.of(512, 512), 3);
                 Tensor bf16 = w.to(DType.BF16), f16 = w.to(DType.F16), x64 = x.to(DType.F64), w64 = w.to(DType.F64);
-                Weight.Q8 q8 = Weight.Q8.of(w);
+                Weight q8 = Weight.Q8.of(w), nf4 = Weight.Nf4.of(w);
                 Map<String, Supplier<Tensor>> products = new LinkedHashMap<>();
                 products.put("A·Bᵀ", () -> x.matmulT(w));
                 products.put("A·B", () -> x.matmul(w));
                 products.put("A·Bᵀ, bf16", () -> x.matmulT(bf16));
                 products.put("A·Bᵀ, int8 blocks", () -> q8.linear(x));
+                products.put("A·Bᵀ, NF4", () -> nf4.linear(x));
                 products.put("A·Bᵀ, f64", () -> x64.matmulT(w64));
                 products.put("one row, f32", () -> row.matmulT(w));
                 products.put("one row, bf16", () -> row.matmulT(bf16));
                 products.put("one row, f16", () -> row.matmulT(f16));
                 products.put("one row, int8 blocks", () -> q8.linear(row));
+                products.put("one row, NF4", () -> nf4.linear(row));
                 products.put("five rows", () -> x.slice(0, 0, 5).matmulT(w));
                 products.forEach(Products::run);
             }

@@ -201,6 +201,14 @@ public final class OpCases {
             cases.add(of(new Q8MatMul(true), x(2, 3, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
         }
+        for (int[] w : new int[][] {{1, 1}, {5, 13}, {3, 43}, {3, 64}, {5, 128}, {67, 250}}) { // the last one of more than 256 blocks
+            for (boolean nested : new boolean[] {false, true}) {
+                cases.add(nf4(w[0], w[1], true, nested, x(2, 3, w[1])));
+                cases.add(nf4(w[0], w[1], false, nested, x(3, w[0])));
+            }
+            cases.add(nf4(w[0], w[1], false, true, x(11, w[0])));
+            cases.add(nf4(w[0], w[1], true, true, x(11, w[1])));
+        }
         for (int[] d : new int[][] {{1, 1}, {3, 5}, {7, 33}}) {
             cases.add(of(new CrossEntropy(-100), x(d), ids(d[1], d[0])));
             cases.add(of(new CrossEntropy(0), x(d), ids(d[1], d[0])));
@@ -340,6 +348,15 @@ public final class OpCases {
         int size = (int) Shape.of(dims).size();
         return new Made("i8" + Shape.of(dims),
                 _ -> Tensor.of(IntStream.range(0, size).map(i -> i * 37 % 255 - 127).toArray(), dims).to(DType.I8));
+    }
+
+    /// A product with an NF4 weight, its scales as numbers or quantised.
+    private static Case nf4(int rows, int cols, boolean transposed, boolean nested, Input x) {
+        int blocks = Math.ceilDiv(rows * cols, Nf4.BLOCK);
+        Input codes = quants(Math.ceilDiv(rows * cols, 2));
+        Op op = new Nf4MatMul(rows, cols, transposed);
+        return nested ? of(op, x, codes, quants(blocks), constant(Math.ceilDiv(blocks, Nf4.NESTED_BLOCK)), constant())
+                : of(op, x, codes, constant(blocks));
     }
 
     /// 0 for the first key of each even row, else 1: left padding. The first query of those rows sees nothing.
