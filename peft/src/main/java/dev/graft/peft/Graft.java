@@ -264,7 +264,7 @@ public final class Graft {
         if (!base.isFilled()) return DType.F32;
         return switch (base.weight()) {
             case Weight.Dense(Tensor value) -> value.dtype().computed();
-            case Weight.Q8 _ -> DType.F32;
+            case Weight.Q8 _,Weight.Nf4 _ -> DType.F32;
         };
     }
 

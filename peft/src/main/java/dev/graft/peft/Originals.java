@@ -4,8 +4,10 @@ import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /// Values that were taken out of a model's parameters for a while. A mapped file's stay where they are: what is held is a second handle.
@@ -18,6 +20,7 @@ final class Originals {
         values.put(p, switch (p.weight()) {
             case Weight.Dense(Tensor value) -> new Weight.Dense(handle(value));
             case Weight.Q8(Tensor q, Tensor scale) -> new Weight.Q8(handle(q), handle(scale));
+            case Weight.Nf4(Shape shape, List<Tensor> parts) -> new Weight.Nf4(shape, parts.stream().map(Originals::handle).toList());
         });
     }
 

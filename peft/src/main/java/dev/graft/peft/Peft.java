@@ -334,8 +334,9 @@ public final class Peft implements AutoCloseable {
             if (reason == null && !(layer instanceof Linear || layer instanceof Embedding))
                 reason = "it is neither a linear layer nor an embedding";
             if (reason == null && Graft.isTied(layer, model)) reason = "its weight is tied to another layer's, which would change with it";
-            if (reason == null && quantised == Merge.EXACT && layer.parameters().anyMatch(p -> p.weight() instanceof Weight.Q8)) {
-                reason = "its weight is stored as q8, where the change would be rounded away in part; merge with DEQUANTISE or REQUANTISE";
+            if (reason == null && quantised == Merge.EXACT && layer.parameters().anyMatch(p -> p.weight().isQuantised())) {
+                reason = "its weight is stored as %s, where the change would be rounded away in part; merge with DEQUANTISE or REQUANTISE"
+                        .formatted(Graft.weight(layer).weight().format());
             }
             if (reason != null)
                 throw new AdapterException("'%s' on '%s' cannot be merged: %s".formatted(fold.adapter, layer.path(), reason));
@@ -358,7 +359,9 @@ public final class Peft implements AutoCloseable {
     private MergeReport.Change replace(Parameter p, Tensor before, Tensor after, Merge quantised) {
         Weight stored = switch (p.weight()) {
             case Weight.Dense(Tensor value) -> new Weight.Dense(after.to(value.dtype()).contiguous());
-            case Weight.Q8 _ -> quantised == Merge.REQUANTISE ? Weight.Q8.of(after) : new Weight.Dense(after.contiguous());
+            case Weight _ when quantised != Merge.REQUANTISE -> new Weight.Dense(after.contiguous());
+            case Weight.Q8 _ -> Weight.Q8.of(after);
+            case Weight.Nf4 nf4 -> Weight.Nf4.of(after, nf4.isNested());
         };
         double largest = largest(after.sub(before));
         double rounding = largest(stored.dense().to(after.dtype()).sub(after));

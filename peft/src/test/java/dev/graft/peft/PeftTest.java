@@ -22,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -192,21 +193,30 @@ class PeftTest {
 
     @Test
     void aQuantisedBaseIsMergedOnlyOnRequest() {
-        try (CausalLm q8 = Tiny.quantised(Tiny.llama()); Peft peft = Peft.attach(q8, LORA, 1)) {
-            float[] attached = Tiny.logits(q8);
-            Map<String, List<float[]>> bits = Tiny.bits(q8);
+        mergesOnlyOnRequest(Weight.Q8::of, "q8", 0.1);
+        mergesOnlyOnRequest(Weight.Nf4::of, "nf4", 0.5);
+        mergesOnlyOnRequest(w -> Weight.Nf4.of(w, false), "nf4", 0.5);
+    }
+
+    private static void mergesOnlyOnRequest(Function<Tensor, Weight> form, String name, double most) {
+        try (CausalLm model = Tiny.quantised(Tiny.llama(), form); Peft peft = Peft.attach(model, LORA, 1)) {
+            float[] attached = Tiny.logits(model);
+            Map<String, List<float[]>> bits = Tiny.bits(model);
+            List<Long> tensors = model.parameters().map(p -> p.weight().tensors().count()).toList();
             assertThatThrownBy(peft::merge)
-                    .hasMessageContaining("'model.layers.0.self_attn.q_proj' cannot be merged: its weight is stored as q8")
+                    .hasMessageContaining("'model.layers.0.self_attn.q_proj' cannot be merged: its weight is stored as " + name)
                     .hasMessageContaining("DEQUANTISE or REQUANTISE");
             assertThat(peft.merge(Merge.DEQUANTISE).rounding()).isZero();
-            GoldenTensors.check("dequantised", Tiny.logits(q8), attached, 1e-4);
+            GoldenTensors.check("dequantised", Tiny.logits(model), attached, 1e-4);
             peft.unmerge();
             MergeReport report = peft.merge(Merge.REQUANTISE);
-            assertThat(q8.modules(Linear.class)).allMatch(l -> l.weight().weight() instanceof Weight.Q8);
-            assertThat(report.rounding()).isPositive().isLessThan(0.1);
+            assertThat(model.modules(Linear.class).map(l -> l.weight().weight().format())).containsOnly(name);
+            assertThat(model.parameters().map(p -> p.weight().tensors().count()).toList())
+                    .as("scales are quantised where they were").isEqualTo(tensors);
+            assertThat(report.rounding()).isPositive().isLessThan(most);
             peft.unmerge();
-            assertThat(Tiny.bits(q8)).usingRecursiveComparison().isEqualTo(bits);
-            assertThat(Tiny.logits(q8)).isEqualTo(attached);
+            assertThat(Tiny.bits(model)).usingRecursiveComparison().isEqualTo(bits);
+            assertThat(Tiny.logits(model)).isEqualTo(attached);
         }
     }
 

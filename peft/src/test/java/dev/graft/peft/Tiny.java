@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
+import java.util.function.Function;
 
 /// Models small enough to train in a test, with random weights, and what is done to them.
 final class Tiny {
@@ -75,11 +76,11 @@ final class Tiny {
         return model;
     }
 
-    /// A model with its linear layers stored as int8 blocks; a head that is the embedding matrix stays as it is.
-    static CausalLm quantised(CausalLm model) {
+    /// A model with its linear layers stored in few bits; a head that is the embedding matrix stays as it is.
+    static CausalLm quantised(CausalLm model, Function<Tensor, Weight> form) {
         try (var _ = Scope.untracked()) {
             model.modules(Linear.class).filter(l -> l.weight() != model.embedding().weight())
-                    .forEach(l -> l.weight().fill(Weight.Q8.of(l.weight().value())));
+                    .forEach(l -> l.weight().fill(form.apply(l.weight().value())));
         }
         return model;
     }
