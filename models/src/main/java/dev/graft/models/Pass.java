@@ -1,6 +1,8 @@
 package dev.graft.models;
 
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorException;
 
 /// One pass over a batch: what attention needs besides the activations. S counts the keys in reach: virtual tokens, cached ones and the T of this pass.
 ///
@@ -11,6 +13,20 @@ import dev.graft.tensor.Tensor;
 /// @param prefix keys and values to put before the first token of each layer; null when there are none, or the cache has them already
 /// @param cache keys and values of earlier tokens; null when there are none
 public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, VirtualTokens.Prefix prefix, KvCache cache) {
+    static final ScopedValue<Pass> CURRENT = ScopedValue.newInstance();
+
+    /// The pass that the block around the caller is part of: for what surrounds a layer and asks where in the text it is.
+    public static Pass current() {
+        if (!CURRENT.isBound()) throw new TensorException("there is no pass outside of a model's blocks");
+        return CURRENT.get();
+    }
+
+    /// A pass over rows `[B, T, C]` without padding, cache or prefix.
+    static Pass over(Tensor x) {
+        int t = x.dim(1);
+        return new Pass(Tensor.range(DType.I32, t).expand(x.dim(0), t), t, null, null, null, null);
+    }
+
     public Pass withBias(Tensor other) {
         return new Pass(positions, keys, mask, other, prefix, cache);
     }

@@ -1,7 +1,6 @@
 package dev.graft.models;
 
 import dev.graft.nn.Layer;
-import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Attention;
 
@@ -22,12 +21,9 @@ public abstract class SelfAttention extends Layer {
 
     protected abstract Tensor compute(Tensor x, Pass pass);
 
-    /// Rows without padding, cache or prefix.
     @Override
     protected final Tensor compute(Tensor x) {
-        int t = x.dim(1);
-        Tensor positions = Tensor.range(DType.I32, t).expand(x.dim(0), t);
-        return compute(x, new Pass(positions, t, null, null, null, null));
+        return compute(x, Pass.over(x));
     }
 
     /// Causal attention of q `[B, T, H, D]` to k and v `[B, T, K, D]` and to all that came before them; `[B, T, H, D]`. Scores are scaled by `1/√D`.

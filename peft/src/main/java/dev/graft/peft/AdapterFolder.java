@@ -180,11 +180,11 @@ final class AdapterFolder {
         });
         Path file = folder.resolve(format.file());
         switch (format) {
-            case PEFT -> Safetensors.write(file, tensors);
+            case PEFT, GRAFT -> Safetensors.write(file, tensors);
             case LLM_ADAPTERS -> TorchZip.write(file, tensors);
         }
         Json.write(folder.resolve(CONFIG), config(graft.adapter(), baseModel));
-        for (AdapterFormat other : AdapterFormat.values()) if (other != format) delete(folder.resolve(other.file()));
+        for (AdapterFormat other : AdapterFormat.values()) if (!other.file().equals(format.file())) delete(folder.resolve(other.file()));
     }
 
     private static TensorSource source(String key, Tensor values) {

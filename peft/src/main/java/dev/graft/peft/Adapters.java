@@ -1,10 +1,13 @@
 package dev.graft.peft;
 
+import dev.graft.peft.method.BitFit;
 import dev.graft.peft.method.Boft;
 import dev.graft.peft.method.Bottleneck;
+import dev.graft.peft.method.Compacter;
 import dev.graft.peft.method.FourierFt;
 import dev.graft.peft.method.HiRa;
 import dev.graft.peft.method.Hra;
+import dev.graft.peft.method.HubBottleneck;
 import dev.graft.peft.method.Ia3;
 import dev.graft.peft.method.LnTuning;
 import dev.graft.peft.method.LoHa;
@@ -51,6 +54,15 @@ public final class Adapters {
             new Method("boft", "rotation", "Liu et al. 2024, arXiv:2311.06243", Boft.DEFAULT, true),
             new Method("road", "rotation", "Liao and Monz 2024, arXiv:2409.00119", Road.DEFAULT, true),
             new Method("ln-tuning", "selection", "Zhao et al. 2023, arXiv:2312.11420", LnTuning.DEFAULT, true),
+            new Method("bitfit", "selection", "Ben Zaken et al. 2022, arXiv:2106.10199", BitFit.DEFAULT, true),
+            new Method("houlsby", "series", "Houlsby et al. 2019, arXiv:1902.00751; Poth et al. 2023, arXiv:2311.11077",
+                    HubBottleneck.HOULSBY, false),
+            new Method("pfeiffer", "series", "Pfeiffer et al. 2020, arXiv:2005.00247; Poth et al. 2023, arXiv:2311.11077",
+                    HubBottleneck.PFEIFFER, false),
+            new Method("par-bn", "parallel", "He et al. 2022, arXiv:2110.04366; Poth et al. 2023, arXiv:2311.11077",
+                    HubBottleneck.PARALLEL, false),
+            new Method("compacter", "series", "Karimi Mahabadi et al. 2021, arXiv:2106.04647", Compacter.DEFAULT, false),
+            new Method("compacter++", "series", "Karimi Mahabadi et al. 2021, arXiv:2106.04647", Compacter.AFTER_MLP, false),
             new Method("prompt", "prompt", "Lester et al. 2021, arXiv:2104.08691", PromptTuning.DEFAULT, false),
             new Method("p-tuning", "prompt", "Liu et al. 2021, arXiv:2103.10385", PTuning.DEFAULT, false),
             new Method("prefix", "prompt", "Li and Liang 2021, arXiv:2101.00190; Liu et al. 2022, arXiv:2110.07602", PrefixTuning.DEFAULT,

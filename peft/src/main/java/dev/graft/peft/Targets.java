@@ -1,5 +1,6 @@
 package dev.graft.peft;
 
+import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
 import dev.graft.nn.Layer;
 import dev.graft.nn.Linear;
@@ -70,6 +71,11 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         return DEFAULT.named(place);
     }
 
+    /// Every block of a decoder, each as a whole; with [#inLayers] some of them.
+    public static Targets allBlocks() {
+        return DEFAULT.named(new AllBlocks());
+    }
+
     public Targets named(Names names) {
         return new Targets(names, excludeModules, layersToTransform, layersPattern, modulesToSave);
     }
@@ -86,8 +92,8 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         return new Targets(targetModules, excludeModules, layersToTransform, layersPattern, List.of(modules));
     }
 
-    /// A choice of layers by name. In JSON a list, a regular expression, a [Place], or `"all-linear"`.
-    public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear, Place, Nowhere {
+    /// A choice of layers by name. In JSON a list, a regular expression, a [Place], `"all-linear"`, or `"all-blocks"`.
+    public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear, AllBlocks, Place, Nowhere {
         boolean include(Layer layer, Module model);
 
         /// Whether a path is among these, as far as a path alone tells.
@@ -95,7 +101,7 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
             return switch (this) {
                 case Listed(List<String> names) -> endsWithAny(path, names);
                 case Matching(String regex) -> path.matches(regex);
-                case AllLinear() -> true;
+                case AllLinear(),AllBlocks() -> true;
                 case Place place -> Placements.modelTypes().stream().anyMatch(t -> endsWithAny(path, Placements.layers(place, t)));
                 case Nowhere() -> false;
             };
@@ -106,10 +112,12 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
                 case List<?> names when names.stream().allMatch(String.class::isInstance) -> new Listed(
                         names.stream().map(String.class::cast).toList());
                 case String s when s.equals("all-linear") -> new AllLinear();
+                case String s when s.equals("all-blocks") -> new AllBlocks();
                 case String s when Place.NAMES.contains(s) -> Place.valueOf(s.toUpperCase(Locale.ROOT));
                 case String s -> new Matching(s);
                 case null, default -> throw new AdapterException(
-                        "must be a list of names, a regular expression, \"all-linear\", \"attention\", \"mlp\" or \"both\", got " + json);
+                        "must be a list of names, a regular expression, \"all-linear\", \"all-blocks\", \"attention\", \"mlp\" or \"both\", got "
+                                + json);
             };
         }
     }
@@ -190,6 +198,19 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
         }
     }
 
+    /// All blocks, each as a whole.
+    public record AllBlocks() implements Names {
+        @Override
+        public boolean include(Layer layer, Module model) {
+            return layer instanceof Block;
+        }
+
+        @Override
+        public Object json() {
+            return "all-blocks";
+        }
+    }
+
     /// None, for methods that act on the model as a whole. No field of a file says this.
     public record Nowhere() implements Names {
         @Override
@@ -242,15 +263,16 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
     /// The number of the block a layer is in, or -1.
     private int block(String path) {
         for (String list : layersPattern == null ? List.of("[^.]*") : layersPattern) {
-            Matcher m = Pattern.compile(".*?\\.(?:" + list + ")\\.(\\d+)\\.").matcher(path);
+            Matcher m = Pattern.compile(".*?\\.(?:" + list + ")\\.(\\d+)(?:\\.|$)").matcher(path);
             if (m.lookingAt()) return Integer.parseInt(m.group(1));
         }
         return -1;
     }
 
     private static String choices(Module model) {
-        return "the model has " + model.modules(Layer.class).map(l -> l.path().substring(l.path().lastIndexOf('.') + 1))
-                .collect(Collectors.toCollection(TreeSet::new));
+        return "the model has "
+                + model.modules(Layer.class).filter(l -> !(l instanceof Block)).map(l -> l.path().substring(l.path().lastIndexOf('.') + 1))
+                        .collect(Collectors.toCollection(TreeSet::new));
     }
 
     private static boolean endsWithAny(String path, List<String> names) {
@@ -281,6 +303,7 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
             case null -> "";
             case Listed(List<String> names) -> label + names;
             case AllLinear() -> label + "all-linear";
+            case AllBlocks() -> label + "all-blocks";
             default -> label + value;
         };
     }

@@ -103,7 +103,7 @@ public final class Bloom extends CausalLm {
         }
 
         @Override
-        protected Tensor forward(Tensor x, Pass pass) {
+        protected Tensor compute(Tensor x, Pass pass) {
             Tensor n = inputLayernorm.forward(x);
             Tensor a = (residualAfterNorm ? n : x).add(selfAttention.forward(n, pass));
             Tensor m = postAttentionLayernorm.forward(a);

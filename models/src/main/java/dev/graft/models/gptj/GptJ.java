@@ -102,7 +102,7 @@ public final class GptJ extends CausalLm {
         }
 
         @Override
-        protected Tensor forward(Tensor x, Pass pass) {
+        protected Tensor compute(Tensor x, Pass pass) {
             Tensor n = ln1.forward(x);
             return x.add(attn.forward(n, pass)).add(mlp.forward(n));
         }

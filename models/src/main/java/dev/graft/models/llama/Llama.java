@@ -108,7 +108,7 @@ public final class Llama extends CausalLm {
         }
 
         @Override
-        protected Tensor forward(Tensor x, Pass pass) {
+        protected Tensor compute(Tensor x, Pass pass) {
             Tensor a = x.add(selfAttn.forward(inputLayernorm.forward(x), pass));
             return a.add(mlp.forward(postAttentionLayernorm.forward(a)));
         }

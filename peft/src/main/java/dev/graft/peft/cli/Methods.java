@@ -26,7 +26,7 @@ final class Methods implements Callable<Integer> {
             out.printf("%-18s %-20s %-9s %-14s %s%n", "method", "family", "mergeable", "format", "paper");
             for (Method m : Adapters.ALL) {
                 out.printf("%-18s %-20s %-9s %-14s %s%n", m.name(), m.family(), m.mergeable() ? "yes" : "no",
-                        m.isPeft() ? "PEFT" : "LLM-Adapters", m.paper());
+                        m.defaults().format().library(), m.paper());
             }
             out.printf("%ngraft methods NAME shows a method's options; graft tune --method NAME trains one.%n");
             return 0;

@@ -99,7 +99,9 @@ class TuneTest {
 
     @Test
     void everyMethodTrains() {
-        Map<String, String> sizes = Map.of("fourierft", "--n-frequency=50", "oft", "--oft-block-size=8", "road", "--group-size=4"); // whose defaults are too large for the model
+        Map<String, String> sizes = Map.of("fourierft", "--n-frequency=50", "oft", "--oft-block-size=8", "road", "--group-size=4", "bitfit",
+                "--add-bias", "compacter",
+                "--reduction-factor=2", "compacter++", "--reduction-factor=2"); // whose defaults are too large for the model, which has no biases
         for (var method : dev.graft.peft.Adapters.ALL) {
             clear();
             assertThat(graft("tune", "--model", model, "--data", data, "--output", folder.resolve(method.name()), "--template", "short",
