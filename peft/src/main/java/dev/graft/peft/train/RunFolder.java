@@ -38,13 +38,14 @@ import java.util.Set;
 /// checkpoint-<step>/
 ///   <the product>              as of that step, usable by itself
 ///   trainer.json               settings, what the run is about, fingerprint of the data, state of the run
-///   trainer.safetensors        parameter.<name> and optimizer.<name>, bit for bit
+///   trainer.safetensors        parameter.<name>, state.<name> and optimizer.<name>, bit for bit
 /// ```
 /// The parameters are there a second time because a product may be less than them: a prompt encoder saves the prompt it makes.
 final class RunFolder {
     private static final String STATE = "trainer.json";
     private static final String TENSORS = "trainer.safetensors";
     private static final String PARAMETER = "parameter.";
+    private static final String KEPT = "state.";
     private static final String OPTIMIZER = "optimizer.";
     /// Settings that change nothing in what is computed.
     private static final Set<String> FREE = Set.of("save_every", "keep_checkpoints");
@@ -52,15 +53,15 @@ final class RunFolder {
     private final Checkpoints checkpoints;
     private final Saveable product;
     private final TrainConfig config;
-    private final List<Parameter> parameters;
+    private final Trainee trainee;
     private final Map<String, Object> about;
     private String data;
 
-    RunFolder(Path folder, Saveable product, TrainConfig config, List<Parameter> parameters, Map<String, ?> about) {
+    RunFolder(Path folder, Saveable product, TrainConfig config, Trainee trainee, Map<String, ?> about) {
         this.checkpoints = new Checkpoints(folder);
         this.product = product;
         this.config = config;
-        this.parameters = parameters;
+        this.trainee = trainee;
         this.about = Json.parse(Json.format(about), "about").toMap();                    // as it comes back from the file
     }
 
@@ -118,7 +119,8 @@ final class RunFolder {
             product.save(draft);
             try (var _ = Scope.open(); Arena arena = Arena.ofConfined()) {
                 Map<String, Tensor> tensors = new LinkedHashMap<>();
-                for (Parameter p : parameters) tensors.put(PARAMETER + p.name(), p.value());
+                for (Parameter p : trainee.parameters()) tensors.put(PARAMETER + p.name(), p.value());
+                for (Parameter p : trainee.state()) tensors.put(KEPT + p.name(), p.value());
                 optimizer.state().forEach((name, t) -> tensors.put(OPTIMIZER + name, t));
                 long largest = tensors.values().stream().mapToLong(t -> t.spec().bytes()).max().getAsLong();
                 MemorySegment buffer = arena.allocate(largest, 64);                      // one for all: each is written before the next is asked for
@@ -170,10 +172,15 @@ final class RunFolder {
     }
 
     private void restoreParameters(Checkpoint file) {
+        restore(file, PARAMETER, trainee.parameters());
+        restore(file, KEPT, trainee.state());
+    }
+
+    private static void restore(Checkpoint file, String kind, List<Parameter> parameters) {
         for (Parameter p : parameters) {
-            Entry entry = file.require(PARAMETER + p.name());
+            Entry entry = file.require(kind + p.name());
             if (!entry.shape().equals(p.shape()))
-                throw entry.problem("is " + entry.shape() + ", the parameter to be trained is " + p.shape());
+                throw entry.problem("is " + entry.shape() + ", the parameter is " + p.shape());
             try (var _ = Scope.untracked()) {
                 p.value().assign(read(entry));
             }

@@ -17,7 +17,7 @@ import java.util.Map;
 /// Trains parameters on an objective.
 ///
 /// ```java
-/// Trainer trainer = new Trainer(config, new CausalLoss(model), tuned.parameters()).saving(tuned::save, folder);
+/// Trainer trainer = new Trainer(config, new CausalLoss(model), peft).saving(peft::save, folder);
 /// TrainResult result = trainer.fit(train, validation);
 /// ```
 /// Every random choice is a function of the seed and the step, so a run resumed from a checkpoint gives the same bits as one that never stopped.
@@ -26,6 +26,7 @@ public final class Trainer {
 
     private final TrainConfig config;
     private final Objective objective;
+    private final Trainee trainee;
     private final List<Parameter> parameters;
     private final List<TrainListener> listeners = new ArrayList<>();
     private RunFolder folder;
@@ -33,6 +34,12 @@ public final class Trainer {
 
     /// @param parameters trainable, F32 or F64; nothing else changes
     public Trainer(TrainConfig config, Objective objective, List<Parameter> parameters) {
+        this(config, objective, Trainee.of(parameters));
+    }
+
+    /// @param trainee what changes; nothing else does
+    public Trainer(TrainConfig config, Objective objective, Trainee trainee) {
+        List<Parameter> parameters = trainee.parameters();
         if (parameters.isEmpty()) throw new IllegalArgumentException("there are no parameters to train");
         if (parameters.stream().map(Parameter::name).distinct().count() < parameters.size()) {
             throw new IllegalArgumentException(
@@ -40,6 +47,7 @@ public final class Trainer {
         }
         this.config = config;
         this.objective = objective;
+        this.trainee = trainee;
         this.parameters = List.copyOf(parameters);
     }
 
@@ -50,7 +58,7 @@ public final class Trainer {
 
     /// @param about what else makes the run what it is, such as the adapter's settings, as plain values; only a run with the same can be resumed
     public Trainer saving(Saveable product, Path folder, Map<String, ?> about) {
-        this.folder = new RunFolder(folder, product, config, parameters, about);
+        this.folder = new RunFolder(folder, product, config, trainee, about);
         return this;
     }
 
@@ -83,6 +91,7 @@ public final class Trainer {
         requirePredictions(validation, "validation");
         objective.begin(config);
         try (Run run = new Run(train, validation)) {
+            trainee.begin(run.steps);
             if (folder != null) folder.begin(train, validation);
             run.restore();
             listeners.forEach(l -> l.onStart(run.state.step(), run.steps));
@@ -146,15 +155,30 @@ public final class Trainer {
                         tape.backward(sum, grads);
                     }
                 }
-                norm = grads.scale(1 / divisor).clipNorm(config.clipNorm());             // divided once: accumulation is exact
+                grads.scale(1 / divisor);                                                // divided once: accumulation is exact
+                loss += penalise(grads);
+                requireFinite(loss, step);
+                norm = grads.clipNorm(config.clipNorm());
                 requireFinite(grads, norm, loss, step);
                 optimizer.step(grads, schedule.at(step));
+                trainee.after(new Step(step + 1, steps, grads));
             }
             double epoch = batches.epoch() + (double) batches.position() / batches.perEpoch();
             double seconds = (System.nanoTime() - start) * 1e-9;
             var report = new StepReport(step + 1, steps, epoch, loss, schedule.at(step), norm, batch.counted(), batch.tokens(), seconds);
             state = state.stepped(batches, report);
             listeners.forEach(l -> l.onStep(report));
+        }
+
+        /// Adds the gradient of the trainee's penalty, and gives its value.
+        private double penalise(Grads grads) {
+            try (Tape tape = Tape.open()) {
+                Tensor penalty = trainee.penalty();
+                if (penalty == null) return 0;
+                double value = penalty.item();
+                tape.backward(penalty, grads);
+                return value;
+            }
         }
 
         boolean isValidationDue() {

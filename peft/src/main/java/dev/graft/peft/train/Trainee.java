@@ -1,0 +1,34 @@
+package dev.graft.peft.train;
+
+import dev.graft.nn.Parameter;
+import dev.graft.tensor.Tensor;
+import java.util.List;
+
+/// What a run trains, and what it wants to know of the run.
+public interface Trainee {
+    /// What the optimizer changes: trainable, F32 or F64.
+    List<Parameter> parameters();
+
+    /// What else changes from step to step. Checkpoints hold it, bit for bit, and a resumed run goes on from it.
+    default List<Parameter> state() {
+        return List.of();
+    }
+
+    /// Gets ready for a run of this many steps, also when it is resumed.
+    default void begin(long steps) {
+    }
+
+    /// What is added to the mean loss of a step, a scalar; null for nothing. Counted once, whatever the micro-batches; validation does without it.
+    default Tensor penalty() {
+        return null;
+    }
+
+    /// Has its say after the optimizer's step.
+    default void after(Step step) {
+    }
+
+    /// Parameters and nothing else.
+    static Trainee of(List<Parameter> parameters) {
+        return () -> parameters;
+    }
+}
