@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Options of LoRA against what PEFT computes with them, as `docs/golden/lora_options.py` wrote it.
 class LoraOptionsGoldenTest {
-    private static Path folder(String name) {
+    static Path folder(String name) {
         try {
             return Path.of(LoraOptionsGoldenTest.class.getResource("/lora-options/" + name + "/").toURI());
         } catch (URISyntaxException e) {
@@ -76,7 +76,7 @@ class LoraOptionsGoldenTest {
         return config;
     }
 
-    private static Tensor loss(Tensor logits, int[][] labels) {
+    static Tensor loss(Tensor logits, int[][] labels) {
         int t = logits.dim(1) - 1;
         int[] next = Arrays.stream(labels).flatMapToInt(row -> Arrays.stream(row, 1, t + 1)).toArray();
         Tensor rows = new CrossEntropy(-100).apply(logits.slice(1, 0, t).reshape(-1, logits.dim(2)), Tensor.of(next));

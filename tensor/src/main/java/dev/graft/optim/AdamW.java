@@ -29,14 +29,20 @@ public final class AdamW implements Optimizer {
     }
 
     private final Config config;
+    private final Groups groups;
     private final List<Parameter> parameters;
     private final Scope memory = Scope.detached();
     private final Map<Parameter, Moments> moments = new LinkedHashMap<>();
     private long steps;
 
     public AdamW(List<Parameter> parameters, Config config) {
+        this(parameters, config, Groups.ONE);
+    }
+
+    public AdamW(List<Parameter> parameters, Config config, Groups groups) {
         this.parameters = List.copyOf(parameters);
         this.config = config;
+        this.groups = groups;
         try (var _ = Scope.untracked()) {
             for (Parameter p : parameters) {
                 Spec spec = p.value().spec();
@@ -54,11 +60,14 @@ public final class AdamW implements Optimizer {
 
     @Override
     public void step(Grads grads, double learningRate) {
-        AdamWStep op = new AdamWStep(learningRate, config.beta1, config.beta2, config.eps, config.weightDecay, ++steps);
+        steps++;
         try (var _ = Scope.untracked()) {
             moments.forEach((p, m) -> {
                 Tensor g = grads.find(p);
                 if (g == null) return;
+                Groups.Group group = groups.of(p);
+                AdamWStep op = new AdamWStep(learningRate * group.rate(), config.beta1, config.beta2, config.eps,
+                        config.weightDecay * group.decay(), steps);
                 Engine.update(op, List.of(p.value(), m.first, m.second, g.contiguous()), List.of(p.value(), m.first, m.second));
             });
         }

@@ -28,13 +28,19 @@ public final class Sgd implements Optimizer {
     }
 
     private final Config config;
+    private final Groups groups;
     private final List<Parameter> parameters;
     private final Scope memory = Scope.detached();
     private final Map<Parameter, Tensor> buffers = new LinkedHashMap<>();
 
     public Sgd(List<Parameter> parameters, Config config) {
+        this(parameters, config, Groups.ONE);
+    }
+
+    public Sgd(List<Parameter> parameters, Config config, Groups groups) {
         this.parameters = List.copyOf(parameters);
         this.config = config;
+        this.groups = groups;
         try (var _ = Scope.untracked()) {
             for (Parameter p : parameters) {
                 Spec spec = p.value().spec();
@@ -52,11 +58,12 @@ public final class Sgd implements Optimizer {
 
     @Override
     public void step(Grads grads, double learningRate) {
-        SgdStep op = new SgdStep(learningRate, config.momentum, config.nesterov, config.weightDecay);
         try (var _ = Scope.untracked()) {
             for (Parameter p : parameters) {
                 Tensor g = grads.find(p);
                 if (g == null) continue;
+                Groups.Group group = groups.of(p);
+                SgdStep op = new SgdStep(learningRate * group.rate(), config.momentum, config.nesterov, config.weightDecay * group.decay());
                 Tensor b = buffers.get(p);
                 if (b == null) Engine.update(op, List.of(p.value(), g.contiguous()), List.of(p.value()));
                 else Engine.update(op, List.of(p.value(), b, g.contiguous()), List.of(p.value(), b));

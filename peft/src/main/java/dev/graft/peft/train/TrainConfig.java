@@ -4,6 +4,7 @@ import dev.graft.models.io.Json;
 import dev.graft.models.io.JsonObject;
 import dev.graft.nn.Parameter;
 import dev.graft.optim.AdamW;
+import dev.graft.optim.Groups;
 import dev.graft.optim.Optimizer;
 import dev.graft.optim.Schedule;
 import dev.graft.optim.Sgd;
@@ -42,6 +43,8 @@ import java.util.function.Consumer;
 /// @param epsilon AdamW's
 /// @param momentum SGD's
 /// @param nesterov SGD's look ahead
+/// @param loraplusLrRatio LoRA+: what the learning rate of B is of that of A; 0 for one rate for all
+/// @param loraplusLrEmbedding LoRA+: the learning rate on embeddings
 /// @param clipNorm largest norm of the gradient; 0 leaves it as it is
 /// @param recompute hold only each block's input for the backward pass and compute its inside again: less memory, about a third more time
 /// @param evaluateEvery steps between validations; 0 for one at the end
@@ -54,7 +57,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         boolean groupByLength,
         Padding padding, int padToMultipleOf, Rule optimizer, double learningRate, Schedule.Law schedule, int warmupSteps,
         double warmupRatio,
-        double weightDecay, double beta1, double beta2, double epsilon, double momentum, boolean nesterov, double clipNorm,
+        double weightDecay, double beta1, double beta2, double epsilon, double momentum, boolean nesterov, double loraplusLrRatio,
+        double loraplusLrEmbedding, double clipNorm,
         boolean recompute,
         int evaluateEvery, int patience, boolean loadBest, int saveEvery, int keepCheckpoints, long seed) {
 
@@ -93,6 +97,11 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         require(epsilon > 0, "epsilon", "above 0", epsilon);
         require(momentum >= 0 && momentum < 1, "momentum", "in [0, 1)", momentum);
         require(!nesterov || momentum > 0, "momentum", "above 0 with nesterov", momentum);
+        require(loraplusLrRatio >= 0 && loraplusLrRatio < Double.POSITIVE_INFINITY, "loraplus_lr_ratio",
+                "at least 0, which switches it off",
+                loraplusLrRatio);
+        require(loraplusLrEmbedding >= 0 && loraplusLrEmbedding < Double.POSITIVE_INFINITY, "loraplus_lr_embedding", "at least 0",
+                loraplusLrEmbedding);
         require(clipNorm >= 0, "clip_norm", "at least 0, which switches it off", clipNorm);
         require(evaluateEvery >= 0, "evaluate_every", "at least 0", evaluateEvery);
         require(patience >= 0, "patience", "at least 0", patience);
@@ -121,9 +130,10 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
     }
 
     public Optimizer optimizerOf(List<Parameter> parameters) {
+        Groups groups = loraplusLrRatio == 0 ? Groups.ONE : new LoraPlus(loraplusLrRatio, loraplusLrEmbedding / learningRate);
         return switch (optimizer) {
-            case ADAMW -> new AdamW(parameters, new AdamW.Config(beta1, beta2, epsilon, weightDecay));
-            case SGD -> new Sgd(parameters, new Sgd.Config(momentum, nesterov, weightDecay));
+            case ADAMW -> new AdamW(parameters, new AdamW.Config(beta1, beta2, epsilon, weightDecay), groups);
+            case SGD -> new Sgd(parameters, new Sgd.Config(momentum, nesterov, weightDecay), groups);
         };
     }
 
@@ -158,6 +168,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         b.epsilon = json.optDouble("epsilon", b.epsilon);
         b.momentum = json.optDouble("momentum", b.momentum);
         b.nesterov = json.optBoolean("nesterov", b.nesterov);
+        b.loraplusLrRatio = json.optDouble("loraplus_lr_ratio", b.loraplusLrRatio);
+        b.loraplusLrEmbedding = json.optDouble("loraplus_lr_embedding", b.loraplusLrEmbedding);
         b.clipNorm = json.optDouble("clip_norm", b.clipNorm);
         b.recompute = json.optBoolean("recompute", b.recompute);
         b.evaluateEvery = json.optInt("evaluate_every", b.evaluateEvery);
@@ -199,6 +211,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         map.put("epsilon", epsilon);
         map.put("momentum", momentum);
         map.put("nesterov", nesterov);
+        map.put("loraplus_lr_ratio", loraplusLrRatio);
+        map.put("loraplus_lr_embedding", loraplusLrEmbedding);
         map.put("clip_norm", clipNorm);
         map.put("recompute", recompute);
         map.put("evaluate_every", evaluateEvery);
@@ -244,6 +258,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         private double epsilon = 1e-8;
         private double momentum = 0;
         private boolean nesterov = false;
+        private double loraplusLrRatio = 0;
+        private double loraplusLrEmbedding = 1e-6;
         private double clipNorm = 1;
         private boolean recompute = false;
         private int evaluateEvery = 200;
@@ -277,6 +293,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         public Builder epsilon(double v) { epsilon = v; return this; }
         public Builder momentum(double v) { momentum = v; return this; }
         public Builder nesterov(boolean v) { nesterov = v; return this; }
+        public Builder loraplusLrRatio(double v) { loraplusLrRatio = v; return this; }
+        public Builder loraplusLrEmbedding(double v) { loraplusLrEmbedding = v; return this; }
         public Builder clipNorm(double v) { clipNorm = v; return this; }
         public Builder recompute(boolean v) { recompute = v; return this; }
         public Builder evaluateEvery(int v) { evaluateEvery = v; return this; }
@@ -290,7 +308,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         public TrainConfig build() {
             return new TrainConfig(steps, epochs, batchSize, microBatchSize, average, dropLast, groupByLength, padding, padToMultipleOf,
                     optimizer, learningRate,
-                    schedule, warmupSteps, warmupRatio, weightDecay, beta1, beta2, epsilon, momentum, nesterov, clipNorm, recompute,
+                    schedule, warmupSteps, warmupRatio, weightDecay, beta1, beta2, epsilon, momentum, nesterov, loraplusLrRatio,
+                    loraplusLrEmbedding, clipNorm, recompute,
                     evaluateEvery, patience,
                     loadBest, saveEvery, keepCheckpoints, seed);
         }
