@@ -12,6 +12,12 @@ import dev.graft.models.Inputs;
 import dev.graft.models.generate.Session;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
+import dev.graft.peft.train.CausalLoss;
+import dev.graft.peft.train.Example;
+import dev.graft.peft.train.StepReport;
+import dev.graft.peft.train.TrainConfig;
+import dev.graft.peft.train.TrainListener;
+import dev.graft.peft.train.Trainer;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
@@ -27,6 +33,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
@@ -247,6 +254,36 @@ class AdapterContractTest {
                 assertThat(again.adapter(Peft.DEFAULT).adapter()).isEqualTo(fitted);
             }
         }));
+    }
+
+    @TestFactory
+    Stream<DynamicTest> aRunThatStoppedGoesOnToTheSameBits() {
+        return each((c, model, peft) -> {
+            peft.close();
+            inFolder(whole -> inFolder(parts -> {
+                run(model, c, whole, 9);
+                run(model, c, parts, 2);
+                run(model, c, parts, 9);
+                String file = c.adapter.format().file();
+                assertThat(parts.resolve(file)).hasSameBinaryContentAs(whole.resolve(file));
+            }));
+        });
+    }
+
+    /// Three steps of training, or fewer, in a process of its own, as it were.
+    private static void run(CausalLm model, Case c, Path folder, int stopAfter) {
+        List<Example> examples = IntStream.range(0, 8).mapToObj(i -> Example.of(Tiny.IDS[i])).toList();
+        TrainConfig config = TrainConfig.with(t -> t.steps(3).batchSize(4).learningRate(0.01).saveEvery(1));
+        try (Peft peft = Peft.attach(model, c.adapter, 11)) {
+            Trainer trainer = new Trainer(config, new CausalLoss(model), peft.parameters()).saving(peft::save, folder);
+            trainer.listener(new TrainListener() {
+                @Override
+                public void onStep(StepReport report) {
+                    if (report.step() == stopAfter) trainer.stop();
+                }
+            });
+            trainer.resume(examples, List.of());
+        }
     }
 
     @TestFactory
