@@ -8,6 +8,7 @@ import dev.graft.peft.Adapters;
 import dev.graft.peft.Method;
 import dev.graft.peft.Targets;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -73,6 +74,13 @@ final class MethodOptions implements IModelTransformer {
         } catch (AdapterException e) {
             throw new ParameterException(command.commandLine(), e.getMessage(), e);
         }
+    }
+
+    /// What would have to be typed for a field's value.
+    static String text(Object value) {
+        if (value instanceof String s) return s;
+        String json = Json.line(Collections.singletonMap("value", value));
+        return json.substring("{\"value\":".length(), json.length() - 1);
     }
 
     /// JSON where the text is JSON, a list where the field is one and the text looks like one, else the text.

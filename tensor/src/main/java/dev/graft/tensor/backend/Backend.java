@@ -51,6 +51,9 @@ public interface Backend {
 
     MemoryStats memory();
 
+    /// Begins the peak of [#memory] anew, from what is live now: to know what one of several runs took.
+    void restartPeak();
+
     /// Gives memory that the pool holds in reserve back to the system.
     void trim();
 }

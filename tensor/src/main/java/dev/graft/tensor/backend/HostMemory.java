@@ -53,6 +53,11 @@ public final class HostMemory {
         return new MemoryStats(live, reserved, peak, allocations);
     }
 
+    /// Begins the peak anew, from what is live now.
+    public synchronized void restartPeak() {
+        peak = live;
+    }
+
     public void trim() {
         trimTo(0);
     }

@@ -119,6 +119,11 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
+    public void restartPeak() {
+        HostMemory.shared().restartPeak();
+    }
+
+    @Override
     public void trim() {
         HostMemory.shared().trim();
     }

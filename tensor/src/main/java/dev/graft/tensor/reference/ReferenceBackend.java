@@ -58,6 +58,11 @@ public final class ReferenceBackend implements Backend {
     }
 
     @Override
+    public void restartPeak() {
+        HostMemory.shared().restartPeak();
+    }
+
+    @Override
     public void trim() {
         HostMemory.shared().trim();
     }
