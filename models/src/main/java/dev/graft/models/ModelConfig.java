@@ -73,10 +73,11 @@ public interface ModelConfig {
         return one.isPresent() ? List.of(one.getAsInt()) : List.of();
     }
 
-    /// Throws when one of these keys says anything but null, false, 0 or empty.
+    /// Throws when one of these keys says anything but null, false, 0 or empty; of quantisations, NF4 is read.
     static void refuse(JsonObject json, Set<String> keys, String architecture) {
         for (String key : keys) {
             boolean zero = json.isNumber(key) && json.requireDouble(key) == 0;
+            if (key.equals("quantization_config") && BitsandbytesWeight.isDescribedBy(json)) continue;
             if (!zero && !json.isNeutral(key)) {
                 throw json.problem(key, "is set; this arithmetic is not part of %s as computed here".formatted(architecture));
             }

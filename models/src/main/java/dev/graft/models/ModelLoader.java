@@ -67,8 +67,9 @@ public final class ModelLoader {
             }
             CausalLm model = empty(json);
             try {
-                Map<Parameter, Entry> entries = match(model, checkpoint);
-                fill(model, entries, options);
+                Map<String, BitsandbytesWeight> quantised = BitsandbytesWeight.in(checkpoint);
+                Map<Parameter, Entry> entries = match(model, checkpoint, quantised);
+                fill(model, entries, quantised, options);
                 options.backend().trim();                                       // what converting took on the way
                 model.keepOpen(checkpoint);
                 return model;
@@ -92,13 +93,15 @@ public final class ModelLoader {
     }
 
     /// Which tensor of the checkpoint each parameter gets.
-    private static Map<Parameter, Entry> match(CausalLm model, Checkpoint checkpoint) {
+    private static Map<Parameter, Entry> match(CausalLm model, Checkpoint checkpoint, Map<String, BitsandbytesWeight> quantised) {
+        Set<Parameter> linear = linear(model);
         Map<String, Parameter> wanted = new LinkedHashMap<>();
         model.parameters().forEach(p -> wanted.put(p.name(), p));
         Map<Parameter, Entry> found = new LinkedHashMap<>();
         List<String> unexpected = new ArrayList<>();
         List<String> misshapen = new ArrayList<>();
         for (Entry entry : checkpoint.entries().values()) {
+            if (BitsandbytesWeight.isCompanion(entry.name(), quantised)) continue;
             String name = model.parameterOf(entry.name()).orElse(null);
             if (name == null) continue;
             Parameter p = wanted.get(name);
@@ -106,7 +109,11 @@ public final class ModelLoader {
                 unexpected.add(entry.toString());
                 continue;
             }
-            if (!p.shape().equals(entry.shape())) misshapen.add(entry + " instead of " + p.shape());
+            BitsandbytesWeight nf4 = quantised.get(entry.name());
+            if (nf4 != null) {
+                if (!linear.contains(p)) misshapen.add(entry.name() + " nf4, which only a linear layer can be");
+                else if (!p.shape().equals(nf4.shape())) misshapen.add(entry.name() + " nf4" + nf4.shape() + " instead of " + p.shape());
+            } else if (!p.shape().equals(entry.shape())) misshapen.add(entry + " instead of " + p.shape());
             else if (entry.type().dtype().filter(DType::isFloating).isEmpty()) misshapen.add(entry + " instead of a floating type");
             Entry other = found.put(p, entry);
             if (other != null) requireSame(other, entry);
@@ -132,25 +139,39 @@ public final class ModelLoader {
         return "\n  " + what + " " + names.size() + ": " + shown + (names.size() > SHOWN ? ", …" : "");
     }
 
-    private static void fill(CausalLm model, Map<Parameter, Entry> entries, LoadOptions options) {
+    /// The weights of linear layers, but one that is the embedding matrix.
+    private static Set<Parameter> linear(CausalLm model) {
         Set<Parameter> linear = model.modules(Linear.class).map(Linear::weight).collect(Collectors.toCollection(HashSet::new));
         model.modules(Embedding.class).forEach(e -> linear.remove(e.weight()));
+        return linear;
+    }
+
+    private static void fill(CausalLm model, Map<Parameter, Entry> entries, Map<String, BitsandbytesWeight> quantised,
+            LoadOptions options) {
+        Set<Parameter> linear = linear(model);
         entries.forEach((p, entry) -> {
             try (var _ = Scope.open(options.backend())) {
-                DType stored = entry.type().dtype().orElseThrow();
+                BitsandbytesWeight nf4 = quantised.get(entry.name());
+                DType stored = nf4 != null ? DType.F32 : entry.type().dtype().orElseThrow();
                 DType kept = stored == DType.F64 ? DType.F32 : stored;
-                p.fill(switch (options.weights()) {
-                    case STORED -> new Weight.Dense(tensor(entry, kept));
-                    case F32 -> new Weight.Dense(tensor(entry, DType.F32));
-                    case BF16 -> new Weight.Dense(tensor(entry, p.shape().rank() > 1 ? DType.BF16 : kept));
-                    case Q8 -> linear.contains(p) ? Weight.Q8.of(tensor(entry, kept)) : new Weight.Dense(tensor(entry, kept));
-                });
+                Function<DType, Tensor> values = nf4 == null ? type -> tensor(entry, type) : type -> nf4.load().dense().to(type);
+                boolean isHead = p == model.head().weight();
+                Weight weight = switch (options.weights()) {
+                    case STORED -> nf4 != null ? nf4.load() : new Weight.Dense(values.apply(kept));
+                    case F32 -> new Weight.Dense(values.apply(DType.F32));
+                    case BF16 -> new Weight.Dense(values.apply(p.shape().rank() > 1 ? DType.BF16 : kept));
+                    case Q8 -> linear.contains(p) ? Weight.Q8.of(values.apply(kept)) : new Weight.Dense(values.apply(kept));
+                    case NF4 -> nf4 != null ? nf4.load() : linear.contains(p) && !isHead ? Weight.Nf4.of(values.apply(kept))
+                            : new Weight.Dense(values.apply(kept));
+                };
+                p.fill(weight);
+                if (weight.tensors().noneMatch(t -> t.view().storage().isReadOnly())) entry.forget();
             }
         });
     }
 
     /// The file's own bytes where they can be used as they are, else a copy.
-    private static Tensor tensor(Entry entry, DType dtype) {
+    static Tensor tensor(Entry entry, DType dtype) {
         Spec spec = new Spec(entry.shape(), dtype);
         boolean asStored = entry.type().dtype().orElseThrow() == dtype
                 && ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN;

@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.function.LongConsumer;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /// Writes models as Hugging Face folders: config.json and safetensors, one tensor in memory at a time, widened or drawn some
 /// rows at a time. A parameter that two parts share is written once.
@@ -40,14 +41,14 @@ public final class ModelWriter {
     private ModelWriter() {
     }
 
-    /// Writes the model, every parameter in the type it is stored in. Int8 weights have no place in such a file; give them a type.
+    /// Writes the model, every parameter in the type it is stored in, NF4 as bitsandbytes does. Int8 blocks have no place in such a file; give them a type.
     public static void save(CausalLm model, Path folder) {
         save(model, folder, null, SHARD);
     }
 
     /// Writes the model.
     ///
-    /// @param dtype F32, BF16 or F16 for all parameters; null for each as it is stored
+    /// @param dtype F32, BF16 or F16 for all parameters; null for each as it is stored, NF4 included
     /// @param maxShardBytes where files are cut; a larger tensor gets a file of its own
     public static void save(CausalLm model, Path folder, DType dtype, long maxShardBytes) {
         write(model, folder, p -> dtype == null ? stored(p) : dtype, p -> {
@@ -92,23 +93,42 @@ public final class ModelWriter {
     private static void write(CausalLm model, Path folder, Function<Parameter, DType> dtype, Function<Parameter, Rows> values,
             long maxShardBytes, LongConsumer progress) {
         try (Staging staging = new Staging(progress)) {
-            List<TensorSource> tensors = model.parameters().map(p -> {
-                Spec spec = new Spec(p.shape(), floating(dtype.apply(p)));
-                return new TensorSource(p.name(), StoredType.of(spec.dtype()), spec.shape(),
-                        () -> staging.bytes(spec, () -> values.apply(p)));
+            DType main = dtype.apply(model.embedding().weight());
+            String name = torchName(StoredType.of(floating(main)));
+            List<TensorSource> tensors = model.parameters().flatMap(p -> {
+                DType written = dtype.apply(p);
+                if (written == null) return nf4(p, name, staging);
+                Spec spec = new Spec(p.shape(), floating(written));
+                return Stream.of(new TensorSource(p.name(), StoredType.of(spec.dtype()), spec.shape(),
+                        () -> staging.bytes(spec, () -> values.apply(p))));
             }).toList();
             Safetensors.writeModel(folder, tensors, maxShardBytes);
             Map<String, Object> config = model.config().toJson();
-            String name = torchName(tensors.getFirst().type());
+            model.parameters().filter(p -> dtype.apply(p) == null).findFirst().map(p -> (Weight.Nf4) p.weight())
+                    .ifPresent(w -> config.put("quantization_config", BitsandbytesWeight.config(w.isNested(), name)));
             config.put("torch_dtype", name);                                     // transformers 4
             config.put("dtype", name);                                             // transformers 5
             Json.write(folder.resolve("config.json"), config);
         }
     }
 
+    private static Stream<TensorSource> nf4(Parameter p, String dtype, Staging staging) {
+        return BitsandbytesWeight.parts(p.name(), (Weight.Nf4) p.weight(), dtype).stream().map(part -> {
+            Spec spec = Spec.of(part.type() == StoredType.U8 ? DType.I8 : DType.F32, part.shape().dim(0));
+            return new TensorSource(part.name(), part.type(), part.shape(), () -> staging.bytes(spec, () -> {
+                Tensor all = part.values().get();
+                return (from, to) -> all.slice(0, from, to);
+            }));
+        });
+    }
+
+    /// The type a parameter is stored in; null for NF4, which has tensors of its own.
     private static DType stored(Parameter p) {
-        if (p.weight() instanceof Weight.Dense(Tensor value)) return value.dtype();
-        throw new TensorException("'%s' is stored as %s; give a type to write it in".formatted(p.name(), p.weight().format()));
+        return switch (p.weight()) {
+            case Weight.Dense(Tensor value) -> value.dtype();
+            case Weight.Nf4 _ -> null;
+            case Weight.Q8 _ -> throw new TensorException("'%s' is stored as q8; give a type to write it in".formatted(p.name()));
+        };
     }
 
     private static DType floating(DType dtype) {

@@ -53,7 +53,7 @@ class ModelFilesTest {
         }
     }
 
-    /// Root mean square of the error over that of the logits: 0.9 % seen for BF16 and 1.9 % for Q8.
+    /// Root mean square of the error over that of the logits: 0.9 % seen for BF16 and 1.9 % for Q8; the steps of NF4 are some ten times wider.
     @ParameterizedTest
     @EnumSource
     void everyFormComputesTheSameWithinItsPrecision(Weights weights) {
@@ -64,6 +64,7 @@ class ModelFilesTest {
                     case STORED, F32 -> "f32";
                     case BF16 -> "bf16";
                     case Q8 -> "q8";
+                    case NF4 -> "nf4";
                 });
         assertThat(model.norm().parameters().map(p -> p.weight().format())).containsOnly("f32");
         double error = 0;
@@ -77,6 +78,7 @@ class ModelFilesTest {
             case STORED, F32 -> assertThat(error).isZero();
             case BF16 -> assertThat(Math.sqrt(error / size)).isBetween(1e-5, 1.5e-2);
             case Q8 -> assertThat(Math.sqrt(error / size)).isBetween(1e-5, 3e-2);
+            case NF4 -> assertThat(Math.sqrt(error / size)).isBetween(3e-2, 0.4);
         }
     }
 

@@ -5,8 +5,11 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import dev.graft.tensor.backend.HostMemory;
+import dev.graft.tensor.backend.Storage;
 import dev.graft.tensor.op.Nf4;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -21,6 +24,8 @@ final class Nf4Encoding {
     /// Values worked on at a time: whole groups of scales.
     static final int CHUNK = Nf4.BLOCK * Nf4.NESTED_BLOCK << 8;
 
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
     private final byte[] codes;
     private final float[] absmax;
 
@@ -30,15 +35,19 @@ final class Nf4Encoding {
         if (size > Integer.MAX_VALUE - CHUNK) throw new TensorException("a weight of " + w.shape() + " is too large to be stored as nf4");
         codes = new byte[(int) Math.ceilDiv(size, 2)];
         absmax = new float[(int) Math.ceilDiv(size, Nf4.BLOCK)];
+        Storage staging = HostMemory.shared().allocate(Math.min(size, CHUNK) * 4L);
+        MemorySegment values = staging.segment();
         try (var _ = Scope.untracked()) {
             Tensor flat = w.contiguous().reshape(-1);
             for (int from = 0; from < size; from += CHUNK) {
                 int to = (int) Math.min(size, from + CHUNK), first = from;
                 try (var _ = Scope.open(w.backend())) {
-                    float[] values = flat.slice(0, from, to).toFloats();
-                    IntStream.range(from / Nf4.BLOCK, Math.ceilDiv(to, Nf4.BLOCK)).parallel().forEach(b -> block(b, values, first));
+                    flat.slice(0, from, to).to(DType.F32).copyTo(values.asSlice(0, (to - from) * 4L));
+                    IntStream.range(from / Nf4.BLOCK, Math.ceilDiv(to, Nf4.BLOCK)).parallel().forEach(b -> block(b, values, first, to));
                 }
             }
+        } finally {
+            staging.release();
         }
     }
 
@@ -50,15 +59,21 @@ final class Nf4Encoding {
         return List.copyOf(tensors);
     }
 
-    private void block(int b, float[] values, int first) {
-        int from = b * Nf4.BLOCK - first, to = Math.min(from + Nf4.BLOCK, values.length);
-        float max = max(values, from, to);
+    /// @param values those from the `first` one of all on, until `end`
+    private void block(int b, MemorySegment values, int first, int end) {
+        int from = b * Nf4.BLOCK, to = Math.min(from + Nf4.BLOCK, end);
+        float max = 0;
+        for (int i = from; i < to; i++) max = Math.max(max, Math.abs(values.getAtIndex(FLOAT, i - first)));
         if (!Float.isFinite(max)) throw new TensorException("a weight that is NaN or infinite cannot be stored as nf4");
         absmax[b] = max;
-        for (int i = from; i < to; i++) {
-            int code = Nf4.code(max == 0 ? 0 : values[i] / max), at = (first + i) / 2;
-            codes[at] = (byte) (i % 2 == 0 ? code << 4 : codes[at] | code);
+        for (int i = from; i < to; i += 2) {
+            int even = code(values, i - first, max), odd = i + 1 < to ? code(values, i + 1 - first, max) : 0;
+            codes[i / 2] = (byte) (even << 4 | odd);
         }
+    }
+
+    private static int code(MemorySegment values, int i, float max) {
+        return Nf4.code(max == 0 ? 0 : values.getAtIndex(FLOAT, i) / max);
     }
 
     private static List<Tensor> nested(float[] absmax) {

@@ -70,6 +70,12 @@ public final class Entry {
         return bytes;
     }
 
+    /// Lets go of the memory that reading the bytes took, where the system can: they come from the file again when they are touched. For whoever has made
+    /// something else of them, so that a file larger than memory can be converted.
+    public void forget() {
+        if (strides == null) MappedFile.forget(bytes);
+    }
+
     /// Writes the elements to `target` as `dtype`, in the machine's byte order. Floating types convert into each other, rounding once to nearest
     /// even; integers into integers at least as wide.
     public void read(DType dtype, MemorySegment target) {
