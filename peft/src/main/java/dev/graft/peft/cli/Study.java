@@ -4,16 +4,12 @@ import dev.graft.models.io.AtomicFile;
 import dev.graft.models.io.Checkpoint;
 import dev.graft.models.io.Json;
 import dev.graft.models.io.JsonObject;
-import dev.graft.peft.eval.Item;
-import dev.graft.peft.eval.Task;
 import dev.graft.peft.study.Cell;
-import dev.graft.peft.study.Source;
 import dev.graft.peft.study.StudyConfig;
 import dev.graft.peft.study.StudyPlots;
 import dev.graft.peft.study.StudyReport;
 import dev.graft.peft.study.StudyResults;
 import dev.graft.peft.study.TestSet;
-import dev.graft.peft.train.TrainConfig;
 import dev.graft.tensor.Backends;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -58,8 +54,7 @@ final class Study implements Callable<Integer> {
 
     private StudyConfig config;
     private StudyResults results;
-    private Map<String, Object> dataHashes;
-    private final Map<String, Map<String, String>> modelHashes = new LinkedHashMap<>();
+    private StudyInputs inputs;
 
     /// A cell did not come to an end; the message is what the command said.
     private static final class CellFailed extends RuntimeException {
@@ -78,8 +73,8 @@ final class Study implements Callable<Integer> {
                 FileLock lock = channel.tryLock()) {
             if (lock == null) throw new IllegalStateException("another study is running in " + output);
             results = StudyResults.open(output.resolve("results.jsonl"));
-            prepare();
-            for (Cell cell : config.cells()) results.requireSame(cell, madeFrom(cell));
+            inputs = StudyInputs.prepare(config, output.resolve("data"));
+            for (Cell cell : config.cells()) results.requireSame(cell, inputs.of(cell));
             return run();
         }
     }
@@ -170,7 +165,7 @@ final class Study implements Callable<Integer> {
         line.put("majority_baseline", majority);
         line.put("peak_tensor_bytes", Backends.best().memory().peak());
         line.put("graft", Version.number());
-        line.putAll(madeFrom(cell));
+        line.putAll(inputs.of(cell));
         if (!cell.isBare()) {
             try (Checkpoint adapter = Checkpoint.openAdapter(folder)) {
                 line.put("adapter_sha256", Digest.each(adapter.files()));
@@ -181,8 +176,9 @@ final class Study implements Callable<Integer> {
     }
 
     private List<String> tune(Cell cell, Path folder) {
-        List<String> args = new ArrayList<>(List.of("tune", "--model", model(cell), "--data", records("train", config.train()).toString(),
-                "--method", cell.of(), "--output", folder.toString(), "--resume", "--config", settings().toString(), "--learning-rate",
+        List<String> args = new ArrayList<>(List.of("tune", "--model", model(cell), "--data", inputs.train().toString(),
+                "--method", cell.of(), "--output", folder.toString(), "--resume", "--config", inputs.training().toString(),
+                "--learning-rate",
                 Double.toString(cell.learningRate()), "--seed", Long.toString(cell.seed()), "--template", config.template().name(),
                 "--cutoff-len", Integer.toString(config.cutoffLen()), "--train-on-inputs=" + config.trainOnInputs(), "--weights",
                 config.weights().name()));
@@ -196,7 +192,7 @@ final class Study implements Callable<Integer> {
                 Integer.toString(config.batchSize()), "--weights", config.weights().name()));
         if (!cell.isBare()) args.addAll(List.of("--adapter", folder.toString()));
         if (test.task() != null) args.addAll(List.of("--task", test.task(), "--data-root", test.dataRoot().toString()));
-        else args.addAll(List.of("--data", records(test.name(), test.source()).toString(), "--kind", test.kind().name()));
+        else args.addAll(List.of("--data", inputs.file(test).toString(), "--kind", test.kind().name()));
         if (!test.alternatives().isEmpty()) args.addAll(List.of("--alternatives", String.join(",", test.alternatives())));
         if (test.maxNewTokens() > 0) args.addAll(List.of("--max-new-tokens", Integer.toString(test.maxNewTokens())));
         if (test.limit() > 0) args.addAll(List.of("--limit", Integer.toString(test.limit())));
@@ -232,84 +228,6 @@ final class Study implements Callable<Integer> {
                 }
             }
         }
-    }
-
-    // ---- what cells are made from ----
-
-    private void prepare() throws IOException {
-        Files.createDirectories(output.resolve("data"));
-        config.training().write(settings());
-        generate("train", config.train(), true);
-        dataHashes = new LinkedHashMap<>(Map.of("train", Digest.of(records("train", config.train()))));
-        for (TestSet test : config.tests().values()) {
-            if (test.source() != null) generate(test.name(), test.source(), false);
-            Path file = test.source() != null ? records(test.name(), test.source())
-                    : Task.named(test.task()).file(test.dataRoot());
-            dataHashes.put("test " + test.name(), Digest.of(file));
-        }
-        for (Map.Entry<String, Path> model : config.models().entrySet()) {
-            List<Path> files = new ArrayList<>(
-                    List.of(model.getValue().resolve("config.json"), model.getValue().resolve("tokenizer.json")));
-            try (Checkpoint weights = Checkpoint.open(model.getValue())) {
-                files.addAll(weights.files());
-            }
-            modelHashes.put(model.getKey(), Digest.each(files));
-        }
-    }
-
-    private Path settings() {
-        return output.resolve("data").resolve("training.json");
-    }
-
-    private Path records(String name, Source source) {
-        return switch (source) {
-            case Source.Records(Path file) -> file;
-            case Source.Generated _ -> output.resolve("data").resolve(name + ".jsonl");
-        };
-    }
-
-    private void generate(String name, Source source, boolean toTrain) throws IOException {
-        if (!(source instanceof Source.Generated generated)) return;
-        StringBuilder text = new StringBuilder();
-        for (Item item : toTrain ? generated.training() : generated.evaluation()) {
-            Map<String, String> record = new LinkedHashMap<>();
-            record.put("instruction", item.instruction());
-            record.put("input", item.input());
-            record.put("output", item.output());
-            record.put("answer", item.answer());
-            text.append(Json.line(record)).append('\n');
-        }
-        Files.writeString(records(name, source), text);
-    }
-
-    private Map<String, Object> madeFrom(Cell cell) {
-        TrainConfig training = config.training();
-        Map<String, Object> settings = new LinkedHashMap<>();
-        if (!cell.isBare()) {
-            settings.put("method", cell.of());
-            settings.put("fields", cell.fields());
-            settings.put("training", training.toMap());
-            settings.put("cutoff_len", config.cutoffLen());
-            settings.put("train_on_inputs", config.trainOnInputs());
-        }
-        settings.put("template", config.template().name().toLowerCase(Locale.ROOT));
-        settings.put("weights", config.weights().name().toLowerCase(Locale.ROOT));
-        settings.put("beams", config.beams());
-        config.tests().forEach((name, test) -> {
-            Map<String, Object> asked = new LinkedHashMap<>();
-            asked.put("task", test.task() == null ? test.kind().name().toLowerCase(Locale.ROOT) : test.task());
-            asked.put("alternatives", test.alternatives());
-            asked.put("max_new_tokens", test.maxNewTokens());
-            asked.put("limit", test.limit());
-            settings.put("test " + name, asked);
-        });
-        Map<String, Object> hashes = new LinkedHashMap<>(dataHashes);
-        if (cell.isBare()) hashes.remove("train");
-        hashes.put("model", modelHashes.get(cell.model()));
-        Map<String, Object> json = new LinkedHashMap<>();
-        json.put("settings", settings);
-        json.put("sha256", hashes);
-        return json;
     }
 
     private PrintWriter out() {

@@ -105,8 +105,8 @@ class StudyTest {
         }
         assertThat(Files.readString(output.resolve("report.md"))).contains("10 cells: 8 done, 2 failed, 0 to do", "## llama", "## bloom",
                 "| wild | nowhere | – | 1 of 1 failed |", "- `bloom/wild/nowhere/lr=0.01/seed=1`: graft tune: no layer matches 'nowhere';",
-                "![llama](llama.png)");
-        assertThat(output.resolve("llama.png")).exists();
+                "![accuracy-llama](accuracy-llama.png)");
+        assertThat(output.resolve("accuracy-llama.png")).exists();
 
         // Again: only what failed is tried. The cell that a hand does alone is the same to the bit.
         out.getBuffer().setLength(0);

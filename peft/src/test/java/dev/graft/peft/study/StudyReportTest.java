@@ -123,7 +123,7 @@ class StudyReportTest {
     void picturesAreDrawnOfWhatIsThere() throws Exception {
         someOfTwoModels();
         List<String> names = StudyPlots.draw(cells, TESTS, results, folder);
-        assertThat(names).containsExactly("a.png", "b.png", "parameters.png");
+        assertThat(names).containsExactly("accuracy-a.png", "accuracy-b.png", "parameters.png");
         for (String name : names) assertThat(ImageIO.read(folder.resolve(name).toFile()).getWidth()).isEqualTo(1000);
         assertThat(StudyPlots.draw(List.of(new Cell("c", "lora", "", Map.of(), 0.1, 1, "lora", Map.of())), TESTS, results, folder))
                 .isEmpty();

@@ -1,0 +1,117 @@
+package dev.graft.peft.cli;
+
+import dev.graft.models.io.Checkpoint;
+import dev.graft.models.io.Json;
+import dev.graft.peft.eval.Item;
+import dev.graft.peft.eval.Task;
+import dev.graft.peft.study.Cell;
+import dev.graft.peft.study.Source;
+import dev.graft.peft.study.StudyConfig;
+import dev.graft.peft.study.TestSet;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/// What a study's cells are made from, as files, and by their hashes.
+final class StudyInputs {
+    private final StudyConfig config;
+    private final Path folder;
+    private final Map<String, String> records = new LinkedHashMap<>();
+    private final Map<String, Map<String, String>> models = new LinkedHashMap<>();
+
+    private StudyInputs(StudyConfig config, Path folder) {
+        this.config = config;
+        this.folder = folder;
+    }
+
+    /// @param folder where what is generated goes
+    static StudyInputs prepare(StudyConfig config, Path folder) throws IOException {
+        StudyInputs inputs = new StudyInputs(config, folder);
+        Files.createDirectories(folder);
+        config.training().write(inputs.training());
+        if (config.train() instanceof Source.Generated generated) write(inputs.train(), generated.training());
+        inputs.records.put("train", Digest.of(inputs.train()));
+        for (TestSet test : config.tests().values()) {
+            if (test.source() instanceof Source.Generated generated) write(inputs.file(test), generated.evaluation());
+            inputs.records.put("test " + test.name(), Digest.of(inputs.file(test)));
+        }
+        for (Map.Entry<String, Path> model : config.models().entrySet()) {
+            List<Path> files = new ArrayList<>(
+                    List.of(model.getValue().resolve("config.json"), model.getValue().resolve("tokenizer.json")));
+            try (Checkpoint weights = Checkpoint.open(model.getValue())) {
+                files.addAll(weights.files());
+            }
+            inputs.models.put(model.getKey(), Digest.each(files));
+        }
+        return inputs;
+    }
+
+    private static void write(Path file, List<Item> items) throws IOException {
+        StringBuilder text = new StringBuilder();
+        for (Item item : items) {
+            Map<String, String> record = new LinkedHashMap<>();
+            record.put("instruction", item.instruction());
+            record.put("input", item.input());
+            record.put("output", item.output());
+            record.put("answer", item.answer());
+            text.append(Json.line(record)).append('\n');
+        }
+        Files.writeString(file, text);
+    }
+
+    /// Settings of training, as `graft tune --config` reads them.
+    Path training() {
+        return folder.resolve("training.json");
+    }
+
+    /// The records to train on.
+    Path train() {
+        return file("train", config.train());
+    }
+
+    Path file(TestSet test) {
+        return test.source() == null ? Task.named(test.task()).file(test.dataRoot()) : file("test-" + test.name(), test.source());
+    }
+
+    private Path file(String name, Source source) {
+        return source instanceof Source.Records(Path file) ? file : folder.resolve(name + ".jsonl");
+    }
+
+    /// Everything that the cell's result depends on.
+    Map<String, Object> of(Cell cell) {
+        Map<String, Object> settings = new LinkedHashMap<>();
+        Map<String, Object> hashes = new LinkedHashMap<>(records);
+        hashes.put("model", models.get(cell.model()));
+        if (cell.isBare()) {
+            hashes.remove("train");
+        } else {
+            settings.put("method", cell.of());
+            settings.put("fields", cell.fields());
+            settings.put("training", config.training().toMap());
+            settings.put("cutoff_len", config.cutoffLen());
+            settings.put("train_on_inputs", config.trainOnInputs());
+        }
+        settings.put("template", config.template().name().toLowerCase(Locale.ROOT));
+        settings.put("weights", config.weights().name().toLowerCase(Locale.ROOT));
+        settings.put("beams", config.beams());
+        config.tests().forEach((name, test) -> settings.put("test " + name, asked(test)));
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("settings", settings);
+        json.put("sha256", hashes);
+        return json;
+    }
+
+    private static Map<String, Object> asked(TestSet test) {
+        Map<String, Object> asked = new LinkedHashMap<>();
+        asked.put("task", test.task() == null ? test.kind().name().toLowerCase(Locale.ROOT) : test.task());
+        asked.put("alternatives", test.alternatives());
+        asked.put("max_new_tokens", test.maxNewTokens());
+        asked.put("limit", test.limit());
+        return asked;
+    }
+}
