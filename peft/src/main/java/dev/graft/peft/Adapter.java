@@ -20,6 +20,11 @@ public interface Adapter {
     /// Which layers, by name; [Targets#NONE] for a method that goes to none.
     Targets targets();
 
+    /// Of the layers that the targets name, in the model's order, those it goes to.
+    default List<Layer> among(List<Layer> named) {
+        return named;
+    }
+
     /// Puts the adapter on the model as a whole, before it goes to layers.
     default void onModel(CausalLm model, AttachModel at) {
     }

@@ -1,5 +1,6 @@
 package dev.graft.peft;
 
+import dev.graft.peft.method.AdaptionPrompt;
 import dev.graft.peft.method.BitFit;
 import dev.graft.peft.method.Boft;
 import dev.graft.peft.method.Bottleneck;
@@ -65,6 +66,7 @@ public final class Adapters {
             new Method("compacter++", "series", "Karimi Mahabadi et al. 2021, arXiv:2106.04647", Compacter.AFTER_MLP, false),
             new Method("prompt", "prompt", "Lester et al. 2021, arXiv:2104.08691", PromptTuning.DEFAULT, false),
             new Method("p-tuning", "prompt", "Liu et al. 2021, arXiv:2103.10385", PTuning.DEFAULT, false),
+            new Method("llama-adapter", "prompt", "Zhang et al. 2024, arXiv:2303.16199", AdaptionPrompt.DEFAULT, false),
             new Method("prefix", "prompt", "Li and Liang 2021, arXiv:2101.00190; Liu et al. 2022, arXiv:2110.07602", PrefixTuning.DEFAULT,
                     false));
 

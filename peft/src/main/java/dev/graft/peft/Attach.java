@@ -46,6 +46,9 @@ public interface Attach {
     /// Surrounds the layer: `y = hook(x, layer)`. What only adds is better said with [#adds], which can be weighted at no cost.
     void around(LayerHook hook);
 
+    /// Adds to what the queries of an attention layer read, before its output projection: `y = read(q) + delta(q)`, all `[B, T, H, D]`.
+    void addsToReading(UnaryOperator<Tensor> delta);
+
     /// The plain layer that the adapted one amounts to, for merging. Read from the parameters' values at that time.
     void folds(UnaryOperator<Plain> folded);
 

@@ -34,6 +34,7 @@ public final class Graft {
     private final Soil soil = new Soil();
     private final Soil here;
     private final List<Site> sites = new ArrayList<>();
+    private final List<Site> inside = new ArrayList<>();
     private final List<Site> replaced = new ArrayList<>();
     private final List<Layer> layers;
     private final SequencedMap<String, Parameter> saved = new LinkedHashMap<>();
@@ -73,7 +74,7 @@ public final class Graft {
         Targets targets = this.adapter.targets();
         if (isNew) targets.requireEach(model);
         if (model instanceof CausalLm lm) this.adapter.onModel(lm, new WholeModel(this, lm, isNew));
-        layers = targets.layers(model);
+        layers = this.adapter.among(targets.layers(model));
         for (Layer layer : layers) {
             Site site = new Site(this, layer);
             sites.add(site);
@@ -238,6 +239,10 @@ public final class Graft {
         virtualTokens = tokens;
     }
 
+    void inside(Site site) {
+        inside.add(site);
+    }
+
     List<Layer> layers() {
         return layers;
     }
@@ -291,7 +296,7 @@ public final class Graft {
 
     /// Everything to be put around layers, innermost first.
     List<Site> sites() {
-        return Stream.concat(replaced.stream(), sites.stream()).toList();
+        return Stream.of(replaced, inside, sites).flatMap(List::stream).toList();
     }
 
     /// What it puts before every sequence, or null.

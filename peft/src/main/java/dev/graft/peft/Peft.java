@@ -339,7 +339,7 @@ public final class Peft implements AutoCloseable {
                         .formatted(Graft.weight(layer).weight().format());
             }
             if (reason != null)
-                throw new AdapterException("'%s' on '%s' cannot be merged: %s".formatted(fold.adapter, layer.path(), reason));
+                throw new AdapterException("'%s' on '%s' cannot be merged: %s".formatted(fold.adapter, fold.site.path(), reason));
         }
     }
 

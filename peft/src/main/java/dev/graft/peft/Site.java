@@ -1,5 +1,6 @@
 package dev.graft.peft;
 
+import dev.graft.models.SelfAttention;
 import dev.graft.nn.Init;
 import dev.graft.nn.Layer;
 import dev.graft.nn.LayerHook;
@@ -16,6 +17,7 @@ import java.util.function.UnaryOperator;
 final class Site implements Attach {
     private final Graft graft;
     private final Layer layer;
+    private final String path;
     private final List<Part> parts = new ArrayList<>();
     private UnaryOperator<Plain> fold;
     private String whyNot;
@@ -33,6 +35,14 @@ final class Site implements Attach {
     Site(Graft graft, Layer layer) {
         this.graft = graft;
         this.layer = layer;
+        this.path = layer.path();
+    }
+
+    /// A layer inside another, at whose place it is.
+    private Site(Site outer, Layer layer) {
+        this.graft = outer.graft;
+        this.layer = layer;
+        this.path = outer.path;
     }
 
     Layer layer() {
@@ -94,7 +104,7 @@ final class Site implements Attach {
 
     @Override
     public String path() {
-        return layer.path();
+        return path;
     }
 
     @Override
@@ -140,6 +150,14 @@ final class Site implements Attach {
     @Override
     public void around(LayerHook hook) {
         parts.add(new Part.Around(hook));
+    }
+
+    @Override
+    public void addsToReading(UnaryOperator<Tensor> delta) {
+        Site reading = new Site(this, ((SelfAttention) layer).reading());
+        reading.adds(delta);
+        reading.cannotFold("it adds to what queries read, which stands in no weight");
+        graft.inside(reading);
     }
 
     @Override

@@ -101,13 +101,14 @@ class AdapterContractTest {
             new Case("prompt", small("prompt", "num_virtual_tokens", 7), OTHER, whole(7 * C, 7 * C)),            // n C
             new Case("p-tuning", small("p-tuning", "num_virtual_tokens", 7).with("encoder_hidden_size", 9), OTHER, // n C + h (C + 1) + h (h + 1) + C (h + 1)
                     whole(7 * C + 9 * (C + 1) + 9 * 10 + C * 10, 7 * C + 9 * (C + 1) + 9 * 10 + C * 10)),
+            new Case("llama-adapter", small("llama-adapter", "adapter_len", 4), NEUTRAL, perLayer(4 * C + 1, 4 * C + 1, 4 * C + 1)), // n C + 1
             new Case("prefix", small("prefix", "num_virtual_tokens", 3), OTHER,                                  // 2 n L K D
                     whole(2 * 3 * LAYERS * KV, 2 * 3 * LAYERS * C)));
 
     /// Options of these methods that compute something else.
     private static final List<Case> VARIANTS = List.of(
             new Case("p-tuning",                                                                                // n C + 2h (2h + 1) + C (2h + 1) + 8 h (k + h + 2)
-                    CASES.get(CASES.size() - 2).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
+                    CASES.get(CASES.size() - 3).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
                     OTHER,
                     whole(7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2),
                             7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2))),
@@ -121,7 +122,7 @@ class AdapterContractTest {
     private static double rate(Case c) {
         return switch (c.method) {
             case "prompt", "prefix" -> 0.3;
-            case "p-tuning" -> 0.05;
+            case "p-tuning", "llama-adapter" -> 0.05;
             default -> 0.02;
         };
     }
@@ -293,7 +294,8 @@ class AdapterContractTest {
             Map<String, List<float[]>> base = Tiny.bits(model);
             if (!Adapters.named(c.method).mergeable()) {
                 assertThatThrownBy(peft::merge).isInstanceOf(AdapterException.class)
-                        .hasMessageMatching("'.*' cannot be merged: (\\w+ stands between|its virtual tokens stand before).*");
+                        .hasMessageMatching(
+                                "'.*' cannot be merged: (\\w+ stands between|its virtual tokens stand before|it adds to what queries read).*");
                 assertThat(Tiny.logits(model)).isEqualTo(attached);
                 return;
             }

@@ -54,7 +54,7 @@ class AdapterGoldenTest {
     }
 
     private static Stream<Case> cases() {
-        return Stream.concat(of(PEFT),
+        return Stream.concat(Stream.concat(of(PEFT), Stream.of(new Case("llama-gqa-tied", "peft/llama-gqa-tied/llama-adapter"))),
                 BASES.stream().flatMap(base -> LLM_ADAPTERS.stream().map(m -> new Case(base, "llm-adapters/" + base + "/" + m))));
     }
 

@@ -2,6 +2,7 @@ package dev.graft.models.bloom;
 
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
+import dev.graft.models.KeysValues;
 import dev.graft.models.Pass;
 import dev.graft.models.SelfAttention;
 import dev.graft.nn.Embedding;
@@ -62,9 +63,19 @@ public final class Bloom extends CausalLm {
 
         @Override
         protected Tensor compute(Tensor x, Pass pass) {
-            Tensor qkv = queryKeyValue.forward(x).reshape(x.dim(0), x.dim(1), heads, 3, -1);
+            Tensor qkv = queryKeyValue(x);
             Tensor y = attend(one(qkv, 0), one(qkv, 1), one(qkv, 2), pass);       // [B, T, H, D]
             return dense.forward(y.reshape(x.dim(0), x.dim(1), -1));
+        }
+
+        @Override
+        public KeysValues keysValues(Tensor x) {
+            Tensor qkv = queryKeyValue(x);
+            return new KeysValues(one(qkv, 1), one(qkv, 2));
+        }
+
+        private Tensor queryKeyValue(Tensor x) {
+            return queryKeyValue.forward(x).reshape(x.dim(0), x.dim(1), heads, 3, -1);
         }
 
         private static Tensor one(Tensor qkv, int which) {

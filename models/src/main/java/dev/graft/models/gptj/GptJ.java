@@ -2,6 +2,7 @@ package dev.graft.models.gptj;
 
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
+import dev.graft.models.KeysValues;
 import dev.graft.models.Pass;
 import dev.graft.models.Rotary;
 import dev.graft.models.SelfAttention;
@@ -65,9 +66,14 @@ public final class GptJ extends CausalLm {
         @Override
         protected Tensor compute(Tensor x, Pass pass) {
             Tensor q = rotary.turn(heads(qProj.forward(x)), pass);                // [B, T, H, D]
-            Tensor k = rotary.turn(heads(kProj.forward(x)), pass);
-            Tensor y = attend(q, k, heads(vProj.forward(x)), pass);
+            KeysValues kv = keysValues(x);
+            Tensor y = attend(q, rotary.turn(kv.keys(), pass), kv.values(), pass);
             return outProj.forward(y.reshape(x.dim(0), x.dim(1), -1));
+        }
+
+        @Override
+        public KeysValues keysValues(Tensor x) {
+            return new KeysValues(heads(kProj.forward(x)), heads(vProj.forward(x)));
         }
 
         private Tensor heads(Tensor x) {

@@ -2,6 +2,7 @@ package dev.graft.models.llama;
 
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
+import dev.graft.models.KeysValues;
 import dev.graft.models.Pass;
 import dev.graft.models.Rotary;
 import dev.graft.models.SelfAttention;
@@ -66,10 +67,14 @@ public final class Llama extends CausalLm {
         @Override
         protected Tensor compute(Tensor x, Pass pass) {
             Tensor q = rotary.turn(heads(qProj.forward(x)), pass);               // [B, T, H, D]
-            Tensor k = rotary.turn(heads(kProj.forward(x)), pass);               // [B, T, K, D]
-            Tensor v = heads(vProj.forward(x));                                   // [B, T, K, D]
-            Tensor y = attend(q, k, v, pass);                                      // [B, T, H, D]
+            KeysValues kv = keysValues(x);                                         // [B, T, K, D]
+            Tensor y = attend(q, rotary.turn(kv.keys(), pass), kv.values(), pass); // [B, T, H, D]
             return oProj.forward(y.reshape(x.dim(0), x.dim(1), -1));
+        }
+
+        @Override
+        public KeysValues keysValues(Tensor x) {
+            return new KeysValues(heads(kProj.forward(x)), heads(vProj.forward(x)));
         }
 
         private Tensor heads(Tensor x) {
