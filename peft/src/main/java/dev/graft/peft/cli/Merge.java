@@ -1,10 +1,15 @@
 package dev.graft.peft.cli;
 
+import static dev.graft.peft.Merge.DEQUANTISE;
+import static dev.graft.peft.Merge.REQUANTISE;
+
+import dev.graft.models.CausalLm;
 import dev.graft.models.ModelWriter;
 import dev.graft.peft.MergeReport;
 import dev.graft.tensor.DType;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -17,7 +22,8 @@ import picocli.CommandLine.Spec;
 @Command(name = "merge", mixinStandardHelpOptions = true, sortOptions = false,
         description = "Folds an adapter into a model's weights and writes the result as a Hugging Face folder.", footer = {
                 "", "Methods that do not fold into weights (graft methods says which) are refused. Example:",
-                "  graft merge --model DIR --adapter DIR --output DIR"})
+                "  graft merge --model DIR --adapter DIR --output DIR",
+                "A quantised model is written unquantised, or with --requantise as NF4 again; better than either is the adapter in the model that was quantised."})
 final class Merge implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
@@ -30,8 +36,12 @@ final class Merge implements Callable<Integer> {
     private Path output;
 
     @Option(names = "--dtype", paramLabel = "TYPE",
-            description = "How the weights are written: F32, BF16 or F16 (default: as they are stored).")
+            description = "How the weights are written: F32, BF16 or F16 (default: as they are stored; those of a quantised model as its embedding).")
     private DType dtype;
+
+    @Option(names = "--requantise",
+            description = "Write weights held as NF4 as NF4 again, as bitsandbytes does; says how much the merged ones are off.")
+    private boolean requantise;
 
     @Override
     public Integer call() {
@@ -41,10 +51,20 @@ final class Merge implements Callable<Integer> {
         }
         if (dtype != null && !dtype.isFloating())
             throw new ParameterException(spec.commandLine(), "--dtype must be F32, BF16 or F16, got " + dtype.name());
+        if (dtype != null && requantise)
+            throw new ParameterException(spec.commandLine(), "--requantise writes weights as they are held; leave --dtype out");
         try (ModelOptions.Loaded loaded = options.load()) {
-            // Quantised weights are written unquantised, so that is how they are merged.
-            MergeReport report = loaded.peft().merge(dev.graft.peft.Merge.DEQUANTISE);
-            ModelWriter.save(loaded.model(), output, dtype, ModelWriter.SHARD);
+            CausalLm model = loaded.model();
+            List<String> formats = model.parameters().filter(p -> p.weight().isQuantised()).map(p -> p.weight().format()).distinct()
+                    .toList();
+            if (requantise && !formats.equals(List.of("nf4"))) {
+                throw new ParameterException(spec.commandLine(),
+                        "--requantise is for weights held as NF4 (--weights NF4, or a model that is stored so), not "
+                                + (formats.isEmpty() ? "unquantised ones" : formats.getFirst()));
+            }
+            MergeReport report = loaded.peft().merge(requantise ? REQUANTISE : DEQUANTISE);
+            boolean widened = dtype == null && !requantise && !formats.isEmpty();
+            ModelWriter.save(model, output, widened ? model.embedding().weight().value().dtype() : dtype, ModelWriter.SHARD);
             ModelWriter.copyCompanions(options.model, output);
             spec.commandLine().getOut().println(report);
             spec.commandLine().getOut().println("wrote " + output);

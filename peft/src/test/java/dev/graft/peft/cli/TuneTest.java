@@ -97,6 +97,46 @@ class TuneTest {
         assertThat(err.toString()).contains("holds a model already");
     }
 
+    /// Trained on NF4, merged in three ways: into the model that was quantised, into what it was quantised to, and quantised again.
+    @Test
+    void anAdapterOnAnNf4BaseIsMergedAndWritten() {
+        assertThat(tune("--weights", "NF4", "--method", "lora", "--r", 4, "--steps", 4, "--batch-size", 4, "--learning-rate", 0.02))
+                .as(err.toString()).isZero();
+        Path adapter = folder.resolve("out");
+        assertThat(merge("wide", adapter, "--weights", "NF4")).as(err.toString()).isZero();
+        try (CausalLm wide = ModelLoader.load(folder.resolve("wide"))) {
+            assertThat(wide.parameters().map(p -> p.weight().format())).containsOnly("f32");
+        }
+        out.getBuffer().setLength(0);
+        assertThat(merge("again", adapter, "--weights", "NF4", "--requantise")).as(err.toString()).isZero();
+        assertThat(out.toString()).contains("merged into 4 tensors").doesNotContain("rounding error 0 ").contains("rounding error 0.");
+        try (CausalLm again = ModelLoader.load(folder.resolve("again"))) {
+            assertThat(again.modules(dev.graft.nn.Linear.class).filter(l -> l != again.head()).map(l -> l.weight().weight().format()))
+                    .containsOnly("nf4");
+        }
+        float[] wide = logits(folder.resolve("wide"), null), again = logits(folder.resolve("again"), null);
+        assertThat(again).isNotEqualTo(wide);
+        assertThat(merge("onto", folder.resolve("again"), adapter, "--requantise")).as("NF4 as stored").isZero();
+
+        assertThat(merge("x", adapter, "--requantise")).isEqualTo(2);
+        assertThat(err.toString()).contains("--requantise is for weights held as NF4").contains("not unquantised ones");
+        assertThat(merge("x", adapter, "--requantise", "--weights", "Q8")).isEqualTo(2);
+        assertThat(err.toString()).contains("not q8");
+        assertThat(merge("x", adapter, "--requantise", "--weights", "NF4", "--dtype", "BF16")).isEqualTo(2);
+        assertThat(err.toString()).contains("leave --dtype out");
+        assertThat(merge("int8", adapter, "--weights", "Q8")).as(err.toString()).isZero();
+    }
+
+    private int merge(String to, Path adapter, Object... more) {
+        return merge(to, model, adapter, more);
+    }
+
+    private int merge(String to, Path from, Path adapter, Object... more) {
+        List<Object> all = new ArrayList<>(List.of("merge", "--model", from, "--adapter", adapter, "--output", folder.resolve(to)));
+        all.addAll(List.of(more));
+        return graft(all.toArray());
+    }
+
     @Test
     void everyMethodTrains() {
         Map<String, String> sizes = Map.of("fourierft", "--n-frequency=50", "oft", "--oft-block-size=8", "road", "--group-size=4", "bitfit",
