@@ -6,6 +6,7 @@ import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import dev.graft.tensor.op.Nf4Dequantize;
 import dev.graft.tensor.op.Nf4MatMul;
 import dev.graft.tensor.op.Q8MatMul;
 import java.lang.foreign.MemorySegment;
@@ -139,7 +140,7 @@ public sealed interface Weight {
     /// [Nf4][dev.graft.tensor.op.Nf4]: 16 values by quantiles of the normal distribution, blocks of 64 with a scale each. Frozen.
     ///
     /// @param shape `[N, K]`
-    /// @param parts codes, absmax; or codes, absmax, nested, offset where the scales are quantised too: see [Nf4MatMul]
+    /// @param parts codes, absmax; or codes, absmax, nested, offset where the scales are quantised too: see [Nf4Dequantize]
     record Nf4(Shape shape, List<Tensor> parts) implements Weight {
         public Nf4 {
             parts = List.copyOf(parts);
@@ -169,7 +170,7 @@ public sealed interface Weight {
 
         @Override
         public Tensor dense() {
-            return Nf4MatMul.dequantize(shape, parts);
+            return new Nf4Dequantize(shape.dim(0), shape.dim(1)).apply(parts.toArray(Tensor[]::new));
         }
 
         @Override

@@ -10,7 +10,7 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
-import dev.graft.tensor.op.Nf4MatMul;
+import dev.graft.tensor.op.Nf4Dequantize;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -85,7 +85,8 @@ class WeightTest {
                 assertThat(nf4.shape()).isEqualTo(w.shape());
                 int blocks = (values.length + 63) / 64;
                 assertThat(nf4.bytes()).isEqualTo((values.length + 1) / 2 + (nested ? blocks + (blocks + 255) / 256 * 4 + 4 : blocks * 4));
-                float[] stored = nf4.dense().toFloats(), absmax = Nf4MatMul.absmax(nf4.parts().subList(1, nf4.parts().size())).toFloats();
+                float[] stored = nf4.dense().toFloats(),
+                        absmax = Nf4Dequantize.absmax(nf4.parts().subList(1, nf4.parts().size())).toFloats();
                 float spread = 0;
                 for (int b = 0; b < blocks; b++) spread = Math.max(spread, max(values, b));
                 for (int i = 0; i < values.length; i++) {
@@ -120,7 +121,7 @@ class WeightTest {
         assertThat(codes[2]).isEqualTo((byte) 0x77);
         assertThat(codes[32]).isEqualTo((byte) 0x7f);
         assertThat(nf4.parts().get(1).toFloats()).containsExactly(4, 0.5f);
-        float[] scales = Nf4MatMul.absmax(Weight.Nf4.of(Tensor.of(values, 6, 11)).parts().subList(1, 4)).toFloats();
+        float[] scales = Nf4Dequantize.absmax(Weight.Nf4.of(Tensor.of(values, 6, 11)).parts().subList(1, 4)).toFloats();
         assertThat(scales[0]).isEqualTo(4);            // offset 2.25 and one step of 1.75 above
         assertThat(scales[1]).isEqualTo(2.25f - 0.99296875f * 1.75f);
     }

@@ -31,7 +31,7 @@ public class DecodeBench implements Work.Known {
     /// Tokens that one call decodes.
     public static final int TOKENS = 64;
 
-    @Param({"f32", "bf16", "q8"})
+    @Param({"f32", "bf16", "q8", "nf4"})
     public String weights;
 
     private CausalLm model;
@@ -85,7 +85,8 @@ public class DecodeBench implements Work.Known {
         return new Work(2 * values, values * switch (weights) {
             case "f32" -> 4;
             case "bf16" -> 2;
-            default -> 9.0 / 8;
+            case "q8" -> 9.0 / 8;
+            default -> 4.127 / 8;
         }, 1);
     }
 

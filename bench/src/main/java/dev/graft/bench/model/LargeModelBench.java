@@ -197,6 +197,7 @@ public class LargeModelBench implements Work.PerMethod {
                 case F32 -> 4;
                 case BF16 -> 2;
                 case Q8 -> 9.0 / 8;
+                case NF4 -> 4.127 / 8;
             };
             return switch (method) {
                 case "prefill" -> new Work(2 * (PROMPT * blocks + head), 0, PROMPT);

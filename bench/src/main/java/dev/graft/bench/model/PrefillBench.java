@@ -29,7 +29,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Warmup(iterations = 5, time = 2)
 @Measurement(iterations = 4, time = 2)
 public class PrefillBench implements Work.Known {
-    @Param({"f32", "bf16", "q8"})
+    @Param({"f32", "bf16", "q8", "nf4"})
     public String weights;
 
     private CausalLm model;

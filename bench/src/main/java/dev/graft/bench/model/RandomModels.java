@@ -68,7 +68,8 @@ public final class RandomModels {
                     case "f32" -> new Weight.Dense(values);
                     case "bf16" -> new Weight.Dense(matrix ? values.to(DType.BF16) : values);
                     case "q8" -> products.contains(p) ? Weight.Q8.of(values) : new Weight.Dense(values);
-                    default -> throw new IllegalArgumentException("no form of weights '" + weights + "'; there are f32, bf16, q8");
+                    case "nf4" -> products.contains(p) && p != model.head().weight() ? Weight.Nf4.of(values) : new Weight.Dense(values);
+                    default -> throw new IllegalArgumentException("no form of weights '" + weights + "'; there are f32, bf16, q8, nf4");
                 });
             }
         });

@@ -16,7 +16,7 @@ public class GemvBench extends OpBench {
     private static final int COLUMNS = 4096;
     private static final int ROWS = 65536;
 
-    @Param({"f32", "bf16", "q8"})
+    @Param({"f32", "bf16", "q8", "nf4"})
     public String format;
 
     private final Scope memory = Scope.detached();
@@ -32,6 +32,7 @@ public class GemvBench extends OpBench {
                 case "f32" -> new Weight.Dense(memory.keep(w));
                 case "bf16" -> new Weight.Dense(memory.keep(w.to(DType.BF16)));
                 case "q8" -> Weight.Q8.of(w);
+                case "nf4" -> Weight.Nf4.of(w);
                 default -> throw new IllegalArgumentException("no format '" + format + "'");
             };
             weight.tensors().forEach(memory::keep);
@@ -49,7 +50,8 @@ public class GemvBench extends OpBench {
         return new Work(2 * values, switch (format) {
             case "f32" -> 4 * values;
             case "bf16" -> 2 * values;
-            default -> values * 9 / 8;
+            case "q8" -> values * 9 / 8;
+            default -> values * 4.127 / 8;
         });
     }
 

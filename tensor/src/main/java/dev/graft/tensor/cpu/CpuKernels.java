@@ -1,6 +1,7 @@
 package dev.graft.tensor.cpu;
 
 import static dev.graft.tensor.DType.F32;
+import static dev.graft.tensor.DType.I8;
 
 import dev.graft.tensor.backend.KernelTable;
 import dev.graft.tensor.op.AdamWStep;
@@ -12,6 +13,7 @@ import dev.graft.tensor.op.Dropout;
 import dev.graft.tensor.op.LayerNorm;
 import dev.graft.tensor.op.LayerNormGrad;
 import dev.graft.tensor.op.LogSoftmax;
+import dev.graft.tensor.op.Nf4Dequantize;
 import dev.graft.tensor.op.Nf4MatMul;
 import dev.graft.tensor.op.Q8MatMul;
 import dev.graft.tensor.op.RmsNorm;
@@ -47,11 +49,16 @@ final class CpuKernels {
                 .addStrided(AttentionGrad.class, F32, AttentionGradKernel::run)
                 .add(Q8MatMul.class, F32, Q8MatMulKernel::run)
                 .add(Nf4MatMul.class, F32, Nf4MatMulKernel::run)
+                .add(Nf4Dequantize.class, I8, Nf4DequantizeKernel::run)
                 .build();
     }
 
     /// Without vectors the definitions do, but for quantised weights, which are not to be widened whole.
     private static KernelTable scalars() {
-        return KernelTable.builder().add(Q8MatMul.class, F32, Q8MatMulKernel::run).add(Nf4MatMul.class, F32, Nf4MatMulKernel::run).build();
+        return KernelTable.builder()
+                .add(Q8MatMul.class, F32, Q8MatMulKernel::run)
+                .add(Nf4MatMul.class, F32, Nf4MatMulKernel::run)
+                .add(Nf4Dequantize.class, I8, Nf4DequantizeKernel::run)
+                .build();
     }
 }

@@ -83,7 +83,7 @@ class Nf4Test {
         codes[32] = (byte) 0x67;
         try (var _ = Scope.open()) {
             Tensor packed = Tensor.of(MemorySegment.ofArray(codes), Spec.of(DType.I8, 33));
-            float[] w = Nf4MatMul.dequantize(Shape.of(5, 13), List.of(packed, Tensor.of(new float[] {2, 10}))).toFloats();
+            float[] w = new Nf4Dequantize(5, 13).apply(packed, Tensor.of(new float[] {2, 10})).toFloats();
             assertThat(w[0]).isEqualTo(-2);
             assertThat(w[1]).isEqualTo(2);
             assertThat(w[2]).isEqualTo(-2);
@@ -92,8 +92,8 @@ class Nf4Test {
             assertThat(w[64]).isEqualTo(10 * -0.09105003625154495f);
             // absmax = map[255]·3 + 0.5 and map[254]·3 + 0.5
             Tensor bytes = Tensor.of(MemorySegment.ofArray(new byte[] {-1, -2}), Spec.of(DType.I8, 2));
-            float[] nested = Nf4MatMul.dequantize(Shape.of(65, 1), List.of(packed, bytes, Tensor.of(new float[] {3}),
-                    Tensor.scalar(DType.F32, 0.5))).toFloats();
+            float[] nested = new Nf4Dequantize(65, 1).apply(packed, bytes, Tensor.of(new float[] {3}), Tensor.scalar(DType.F32, 0.5))
+                    .toFloats();
             assertThat(nested[1]).isEqualTo(3.5f);
             assertThat(nested[64]).isCloseTo(-0.09105003625154495f * (0.99296875f * 3 + 0.5f), within(1e-7f));
         }

@@ -201,7 +201,7 @@ public final class OpCases {
             cases.add(of(new Q8MatMul(true), x(2, 3, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
         }
-        for (int[] w : new int[][] {{1, 1}, {5, 13}, {3, 43}, {3, 64}, {5, 128}, {67, 250}}) { // the last one of more than 256 blocks
+        for (int[] w : NF4_WEIGHTS) {
             for (boolean nested : new boolean[] {false, true}) {
                 cases.add(nf4(w[0], w[1], true, nested, x(2, 3, w[1])));
                 cases.add(nf4(w[0], w[1], false, nested, x(3, w[0])));
@@ -240,6 +240,9 @@ public final class OpCases {
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-8, 0, 1), x(40_001), x(40_001), positive(40_001), x(40_001)));
         return cases;
     }
+
+    /// Blocks of 64 begin with a row, or inside of one; the last weight has more than 256 of them.
+    private static final int[][] NF4_WEIGHTS = {{1, 1}, {5, 13}, {3, 43}, {3, 64}, {5, 128}, {67, 250}};
 
     /// Sizes at which kernels change their way: a vector (4, 8 or 16 numbers), four of them, a block; one less, one more.
     private static final int[] SIZES = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 127, 129};
@@ -283,6 +286,13 @@ public final class OpCases {
             cases.add(of(new Attention(0.3, true, false, false), x(1, n, 2, 3), x(1, n, 1, 3), x(1, n, 1, 3)));
             cases.add(of(new Attention(0.3, false, true, false), x(2, 2, 2, 5), x(2, n, 2, 5), x(2, n, 2, 5), mask(2, n)));
             cases.add(of(new Attention(0.3, true, false, false), x(1, 1, 2, n), x(1, 6, 1, n), x(1, 6, 1, n)));
+        }
+        for (int[] w : NF4_WEIGHTS) {
+            int blocks = Math.ceilDiv(w[0] * w[1], Nf4.BLOCK);
+            Input codes = quants(Math.ceilDiv(w[0] * w[1], 2));
+            cases.add(of(new Nf4Dequantize(w[0], w[1]), codes, constant(blocks)));
+            cases.add(
+                    of(new Nf4Dequantize(w[0], w[1]), codes, quants(blocks), constant(Math.ceilDiv(blocks, Nf4.NESTED_BLOCK)), constant()));
         }
         return cases;
     }
