@@ -5,6 +5,7 @@ import dev.graft.models.ModelConfig;
 import dev.graft.nn.Embedding;
 import dev.graft.nn.Layer;
 import dev.graft.nn.Linear;
+import dev.graft.peft.train.Step;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -46,6 +47,20 @@ public interface Adapter {
 
     /// This with what it takes from the model written out, as it is saved. Throws where it says otherwise than the model.
     default Adapter fitted(ModelConfig model) {
+        return this;
+    }
+
+    /// This with what it takes from the length of a run that trains it. Throws where it does not fit into that many steps.
+    default Adapter forRun(long steps) {
+        return this;
+    }
+
+    /// Has its say after each step of the optimizer in which the adapter was trained.
+    default void afterStep(Graft graft, Step step) {
+    }
+
+    /// This as a checkpoint's config describes it, when training has made it another than it was attached as.
+    default Adapter trained(Graft graft) {
         return this;
     }
 

@@ -22,6 +22,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -171,19 +172,20 @@ final class AdapterFolder {
     /// Writes both files, each whole or not at all.
     static void write(Path folder, Graft graft, String baseModel) {
         AdapterFormat format = graft.adapter().format();
-        List<TensorSource> tensors = new ArrayList<>();
-        graft.saved().forEach((key, p) -> tensors.add(source(key, p.value())));
+        Map<String, TensorSource> byKey = new LinkedHashMap<>();
+        graft.saved().forEach((key, p) -> byKey.put(key, source(key, p.value())));
         graft.made().forEach((key, tensor) -> {
             try (var _ = Scope.untracked()) {
-                tensors.add(source(key, tensor.get()));
+                byKey.put(key, source(key, tensor.get()));
             }
         });
+        List<TensorSource> tensors = List.copyOf(byKey.values());
         Path file = folder.resolve(format.file());
         switch (format) {
             case PEFT, GRAFT -> Safetensors.write(file, tensors);
             case LLM_ADAPTERS -> TorchZip.write(file, tensors);
         }
-        Json.write(folder.resolve(CONFIG), config(graft.adapter(), baseModel));
+        Json.write(folder.resolve(CONFIG), config(graft.adapter().trained(graft), baseModel));
         for (AdapterFormat other : AdapterFormat.values()) if (!other.file().equals(format.file())) delete(folder.resolve(other.file()));
     }
 

@@ -1,5 +1,6 @@
 package dev.graft.peft;
 
+import dev.graft.peft.method.AdaLora;
 import dev.graft.peft.method.AdaptionPrompt;
 import dev.graft.peft.method.BitFit;
 import dev.graft.peft.method.Boft;
@@ -40,6 +41,7 @@ public final class Adapters {
             new Method("parallel", "parallel", "He et al. 2022, arXiv:2110.04366; Hu et al. 2023, arXiv:2304.01933", Bottleneck.PARALLEL,
                     false),
             new Method("scaled-parallel", "parallel", "He et al. 2022, arXiv:2110.04366", Bottleneck.SCALED_PARALLEL, false),
+            new Method("adalora", "re-parametrisation", "Zhang et al. 2023, arXiv:2303.10512", AdaLora.DEFAULT, true),
             new Method("loha", "re-parametrisation", "Hyeon-Woo et al. 2022, arXiv:2108.06098", LoHa.DEFAULT, true),
             new Method("lokr", "re-parametrisation", "Yeh et al. 2024, arXiv:2309.14859; Edalati et al. 2022, arXiv:2212.10650",
                     LoKr.DEFAULT, true),

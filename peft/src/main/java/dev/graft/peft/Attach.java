@@ -7,6 +7,7 @@ import dev.graft.nn.Parameter;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /// What an adapter may do at one place. Everything said here is undone when the adapter is detached, and has no effect while it is not in use.
@@ -29,6 +30,15 @@ public interface Attach {
     ///
     /// @param saved whether the checkpoint holds them, under their name alone; otherwise they follow from the hyper-parameters
     Parameter sharedConstant(String name, Shape shape, Init init, boolean saved);
+
+    /// Values that change as training goes on and are not trained themselves, nor saved: a run's checkpoints hold them.
+    Parameter state(String name, Shape shape, Init init);
+
+    /// What the checkpoint holds as `<place>.<name>` instead of the parameter of that name.
+    void saves(String name, Supplier<Tensor> made);
+
+    /// Adds a scalar to the loss that is trained on: to the mean of each step, once.
+    void penalty(Supplier<Tensor> penalty);
 
     /// All layers that the adapter goes to, in the model's order.
     List<Layer> layers();

@@ -115,6 +115,7 @@ final class Fields {
     }
 
     private static String name(RecordComponent c) {
+        if (c.isAnnotationPresent(Spelled.class)) return c.getAnnotation(Spelled.class).value();
         return c.getName().replaceAll("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_").toLowerCase(Locale.ROOT);
     }
 

@@ -9,6 +9,7 @@ import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
+import dev.graft.peft.train.Step;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
@@ -30,7 +31,7 @@ import java.util.stream.Stream;
 /// [Peft] gives it values and puts it to work.
 public final class Graft {
     private final String name;
-    private final Adapter adapter;
+    private Adapter adapter;
     private final Soil soil = new Soil();
     private final Soil here;
     private final List<Site> sites = new ArrayList<>();
@@ -43,6 +44,9 @@ public final class Graft {
     private final Map<Parameter, Parameter> copies = new LinkedHashMap<>(); // the model's own -> what stands in for it
     private final Map<String, Supplier<Tensor>> made = new LinkedHashMap<>();
     private final List<Parameter> unsaved = new ArrayList<>();
+    private final SequencedMap<String, Parameter> declared = new LinkedHashMap<>();
+    private final List<Parameter> states = new ArrayList<>();
+    private final List<Supplier<Tensor>> penalties = new ArrayList<>();
     private VirtualTokens virtualTokens;
     private boolean frozen;
 
@@ -180,9 +184,16 @@ public final class Graft {
         return Collections.unmodifiableSequencedMap(saved);
     }
 
-    /// What the checkpoint holds besides, by its keys: computed from parameters that it does not hold.
+    /// What the checkpoint holds besides or instead, by its keys: computed from parameters.
     Map<String, Supplier<Tensor>> made() {
         return made;
+    }
+
+    /// What is at a path below the model: `model.layers.0.self_attn.q_proj.lora_A`. Throws when there is nothing.
+    public Parameter parameter(String path) {
+        Parameter p = declared.get(path);
+        if (p == null) throw new AdapterException("adapter '%s' has nothing at '%s'; it has %s".formatted(name, path, declared.keySet()));
+        return p;
     }
 
     /// Numbers trained.
@@ -231,6 +242,16 @@ public final class Graft {
         return p;
     }
 
+    Parameter state(String path, Shape shape, Init init, DType dtype) {
+        Parameter p = declare(path, shape, init, dtype);
+        states.add(p);
+        return p;
+    }
+
+    void penalty(Supplier<Tensor> penalty) {
+        penalties.add(penalty);
+    }
+
     void saves(String name, Supplier<Tensor> tensor) {
         made.put(name, tensor);
     }
@@ -249,6 +270,7 @@ public final class Graft {
 
     Parameter declare(String path, Shape shape, Init init, DType dtype) {
         Parameter p = here.declare(path, shape);
+        declared.put(path, p);
         starts.put(p, new Start(init, dtype));
         return p;
     }
@@ -292,6 +314,25 @@ public final class Graft {
     void frozen(boolean frozen) {
         this.frozen = frozen;
         parameters().forEach(p -> p.trainable(!frozen));
+    }
+
+    // ---- training ----
+
+    /// What changes in training and is not trained.
+    List<Parameter> states() {
+        return states;
+    }
+
+    void begin(long steps) {
+        adapter = adapter.forRun(steps);
+    }
+
+    void after(Step step) {
+        adapter.afterStep(this, step);
+    }
+
+    List<Supplier<Tensor>> penalties() {
+        return penalties;
     }
 
     /// Everything to be put around layers, innermost first.

@@ -8,6 +8,8 @@ import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
+import dev.graft.peft.train.Step;
+import dev.graft.peft.train.Trainee;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
@@ -21,18 +23,20 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// The adapters on a model: attached, used, switched, merged, saved.
 ///
 /// ```java
 /// try (Peft peft = Peft.attach(model, Lora.of(8, 16, "q_proj", "v_proj"))) {
-///     // train peft.parameters()
+///     new Trainer(config, new CausalLoss(model), peft).fit(train, validation);
 ///     peft.save(folder);
 /// }
 /// ```
 /// The model is frozen while this is open. Its names, its code and its weights stay as they are; [#close] gives it back as it was.
-public final class Peft implements AutoCloseable {
+public final class Peft implements Trainee, AutoCloseable {
     /// The name of an adapter that is given none.
     public static final String DEFAULT = "default";
 
@@ -234,10 +238,35 @@ public final class Peft implements AutoCloseable {
     }
 
     /// What training changes: the parameters of the adapters in use that are not frozen.
+    @Override
     public List<Parameter> parameters() {
-        Set<Parameter> all = new LinkedHashSet<>();
-        for (String name : used.keySet()) if (!adapter(name).isFrozen()) all.addAll(adapter(name).parameters());
-        return List.copyOf(all);
+        return trained().flatMap(graft -> graft.parameters().stream()).distinct().toList();
+    }
+
+    @Override
+    public List<Parameter> state() {
+        return trained().flatMap(graft -> graft.states().stream()).toList();
+    }
+
+    @Override
+    public void begin(long steps) {
+        trained().forEach(graft -> graft.begin(steps));
+    }
+
+    @Override
+    public Tensor penalty() {
+        return trained().flatMap(graft -> graft.penalties().stream()).map(Supplier::get).reduce(Tensor::add).orElse(null);
+    }
+
+    @Override
+    public void after(Step step) {
+        try (var _ = Scope.untracked()) {
+            trained().forEach(graft -> graft.after(step));
+        }
+    }
+
+    private Stream<Graft> trained() {
+        return used.keySet().stream().map(this::adapter).filter(graft -> !graft.isFrozen());
     }
 
     /// Whether training leaves an adapter as it is, though it may be in use.

@@ -11,6 +11,7 @@ import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 
 /// One layer with what an adapter has put around it.
@@ -125,6 +126,21 @@ final class Site implements Attach {
     @Override
     public Parameter sharedConstant(String name, Shape shape, Init init, boolean saved) {
         return graft.sharedConstant(name, shape, init, dtype(), saved);
+    }
+
+    @Override
+    public Parameter state(String name, Shape shape, Init init) {
+        return graft.state(path() + "." + name, shape, init, dtype());
+    }
+
+    @Override
+    public void saves(String name, Supplier<Tensor> made) {
+        graft.saves(AdapterFolder.PREFIX + path() + "." + name, made);
+    }
+
+    @Override
+    public void penalty(Supplier<Tensor> penalty) {
+        graft.penalty(penalty);
     }
 
     @Override

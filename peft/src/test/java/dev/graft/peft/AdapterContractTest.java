@@ -12,6 +12,7 @@ import dev.graft.models.Inputs;
 import dev.graft.models.generate.Session;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
+import dev.graft.peft.method.AdaLora;
 import dev.graft.peft.train.CausalLoss;
 import dev.graft.peft.train.Example;
 import dev.graft.peft.train.StepReport;
@@ -66,6 +67,8 @@ class AdapterContractTest {
                     perLayer(3 * (C + C) + 2 * 3 * (C + KV), 3 * (C + 3 * C), 3 * 3 * (C + C))),
             new Case("scaled-parallel", small("scaled-parallel", "bottleneck_size", 3), OTHER,                // and one each
                     perLayer(3 * (C + C) + 2 * 3 * (C + KV) + 3, 3 * (C + 3 * C) + 1, 3 * 3 * (C + C) + 3)),
+            new Case("adalora", AdaLora.DEFAULT.with("target_r", 2).with("init_r", 3), NEUTRAL,                 // r (in + out + 1), on q and v
+                    perLayer(3 * (C + C + 1) + 3 * (C + KV + 1), 3 * (C + 3 * C + 1), 2 * 3 * (C + C + 1))),
             new Case("loha", small("loha", "r", 2), NEUTRAL,                                                     // 2 r (in + out), on q and v
                     perLayer(4 * (C + C) + 4 * (C + KV), 4 * (C + 3 * C), 2 * 4 * (C + C))),
             new Case("lokr", small("lokr", "r", 1), NEUTRAL,                                                     // l m + r (k + n); 20 = 4·5, 60 = 6·10, 4 = 2·2

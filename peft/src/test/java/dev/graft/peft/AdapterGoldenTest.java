@@ -25,7 +25,8 @@ import org.junit.jupiter.api.TestFactory;
 /// Adapters against what PEFT and LLM-Adapters compute with the same weights.
 class AdapterGoldenTest {
     private static final List<String> BASES = List.of("llama-gqa-tied", "bloom-h4", "gptj");
-    private static final List<String> PEFT = List.of("lora", "lora-all", "lora-rs", "lora-rank-pattern", "loha", "lokr", "vera", "randlora",
+    private static final List<String> PEFT = List.of("lora", "lora-all", "lora-rs", "lora-rank-pattern", "adalora", "loha", "lokr", "vera",
+            "randlora",
             "fourierft", "hira", "miss",
             "dora", "ia3", "hra", "oft", "oft-neumann", "boft", "road", "ln-tuning", "prompt", "prefix");
     /// Saved as the prompts that their networks made, so the networks' gradients cannot be had from the folders.

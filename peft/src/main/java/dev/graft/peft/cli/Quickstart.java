@@ -134,7 +134,7 @@ final class Quickstart implements Callable<Integer> {
         clear(folder);
         try (Peft peft = Peft.attach(model, adapter, seed)) {
             System.out.printf("%s: %s%n", name, peft.counts());
-            TrainResult result = new Trainer(config, new CausalLoss(model), peft.parameters()).saving(peft::save, folder)
+            TrainResult result = new Trainer(config, new CausalLoss(model), peft).saving(peft::save, folder)
                     .listener(ProgressDisplay.on(System.out)).listener(new MetricsLog(metrics))
                     .listener(new LossCurve(metrics, folder.resolve("loss.png")))
                     .fit(examples, List.of());

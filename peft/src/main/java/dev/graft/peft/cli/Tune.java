@@ -135,7 +135,7 @@ final class Tune implements Callable<Integer> {
             Data examples = data(tokenizer, model, config, out);
             out.println(peft.counts());
             out.flush();
-            Trainer trainer = new Trainer(config, new CausalLoss(model), peft.parameters())
+            Trainer trainer = new Trainer(config, new CausalLoss(model), peft)
                     .saving(f -> peft.save(f, options.model.toString()), output, about(adapter))
                     .listener(new MetricsLog(output.resolve("metrics.jsonl"))).listener(new TensorBoard(output.resolve("tensorboard")))
                     .listener(new LossCurve(output.resolve("metrics.jsonl"), output.resolve("loss.png")))
