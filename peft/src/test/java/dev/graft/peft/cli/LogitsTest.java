@@ -163,12 +163,12 @@ class LogitsTest {
 
     // ---- what is compared ----
 
-    /// Logits of the tokens that are no padding, and the loss where there is one.
     /// RandLoRA's folders are compared loosely; AdapterGoldenTest says why.
     private static double tolerance(Case c) {
         return c.method.equals("randlora") ? 1e-2 : 1e-4;
     }
 
+    /// Logits of the tokens that are no padding, and the loss where there is one.
     private static void compare(GoldenTensors golden, String side, GoldenTensors found, double tolerance) {
         float[] logits = found.floats("logits");
         int[] mask = Arrays.stream(golden.ints(side + "attention_mask")).flatMapToInt(Arrays::stream).toArray();
