@@ -279,7 +279,7 @@ class AdapterContractTest {
         List<Example> examples = IntStream.range(0, 8).mapToObj(i -> Example.of(Tiny.IDS[i])).toList();
         TrainConfig config = TrainConfig.with(t -> t.steps(3).batchSize(4).learningRate(0.01).saveEvery(1));
         try (Peft peft = Peft.attach(model, c.adapter, 11)) {
-            Trainer trainer = new Trainer(config, new CausalLoss(model), peft.parameters()).saving(peft::save, folder);
+            Trainer trainer = new Trainer(config, new CausalLoss(model), peft).saving(peft::save, folder);
             trainer.listener(new TrainListener() {
                 @Override
                 public void onStep(StepReport report) {
