@@ -6,6 +6,7 @@ import dev.graft.nn.Embedding;
 import dev.graft.nn.Layer;
 import dev.graft.nn.Linear;
 import dev.graft.peft.train.Step;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -110,7 +111,12 @@ public interface Adapter {
     /// This with one field changed, under its name in JSON: `lora.with("lora_dropout", 0.05)`. Throws when there is no such field or the value
     /// does not fit it.
     default Adapter with(String field, Object value) {
-        return (Adapter) Fields.with((Record) this, field, value);
+        return with(Collections.singletonMap(field, value));
+    }
+
+    /// This with several fields changed at once, where each alone would not fit the others: `oft.with(Map.of("r", 4, "oft_block_size", 0))`.
+    default Adapter with(Map<String, ?> fields) {
+        return (Adapter) Fields.with((Record) this, fields);
     }
 
     private AdapterException unfit(Layer base, Attach at) {

@@ -84,9 +84,7 @@ public final class Adapters {
 
     /// An adapter of a method with fields as in `adapter_config.json`: `of("lora", Map.of("r", 16, "target_modules", List.of("q_proj")))`.
     public static Adapter of(String name, Map<String, ?> fields) {
-        Adapter adapter = named(name).defaults();
-        for (Map.Entry<String, ?> field : fields.entrySet()) adapter = adapter.with(field.getKey(), field.getValue());
-        return adapter;
+        return named(name).defaults().with(fields);
     }
 
     /// The adapter that a folder of PEFT or LLM-Adapters describes, without its weights.

@@ -52,12 +52,14 @@ final class Fields {
         return make(defaults, types, values);
     }
 
-    static <R extends Record> R with(R record, String field, Object value) {
+    static <R extends Record> R with(R record, Map<String, ?> changes) {
         SequencedMap<String, Object> fields = of(record);
-        if (!fields.containsKey(field)) {
-            throw new AdapterException("%s has no '%s'; it has %s".formatted(record.getClass().getSimpleName(), field, fields.keySet()));
+        for (String field : changes.keySet()) {
+            if (!fields.containsKey(field))
+                throw new AdapterException(
+                        "%s has no '%s'; it has %s".formatted(record.getClass().getSimpleName(), field, fields.keySet()));
         }
-        fields.put(field, value);
+        fields.putAll(changes);
         return read(record, Json.parse(Json.format(fields), record.getClass().getSimpleName()));
     }
 

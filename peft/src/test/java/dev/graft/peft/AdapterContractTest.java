@@ -57,7 +57,7 @@ class AdapterContractTest {
 
     private static final int C = 20, F = 36, KV = 4, LAYERS = 2, VOCAB = 29; // width, MLP, keys and values, blocks of the models in Tiny; BLOOM's MLP is 4 C wide
 
-    private static final List<Case> CASES = List.of(
+    static final List<Case> CASES = List.of(
             new Case("lora", small("lora", "r", 3), NEUTRAL,                                                     // r (in + out), on q and v
                     perLayer(3 * (C + C) + 3 * (C + KV), 3 * (C + 3 * C), 2 * 3 * (C + C))),
             new Case("series-h", small("series-h", "bottleneck_size", 3), OTHER,                              // 2 m in before the MLP, 2 m out behind it

@@ -7,8 +7,10 @@ import dev.graft.peft.AdapterException;
 import dev.graft.peft.Adapters;
 import dev.graft.peft.Method;
 import dev.graft.peft.Targets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -49,23 +51,25 @@ final class MethodOptions implements IModelTransformer {
     /// The method's adapter with the fields given on the command line. What is wrong is a usage error that names the option.
     static Adapter read(CommandSpec command, String method) {
         Method chosen = named(command, method);
-        Adapter adapter = chosen.defaults();
+        Adapter defaults = chosen.defaults();
+        Map<String, Object> given = new LinkedHashMap<>();
+        List<String> words = new ArrayList<>();
         for (String field : fields()) {
             OptionSpec option = command.commandLine().getParseResult().matchedOption(optionName(field));
             if (option == null || !option.hidden()) continue;
-            if (!adapter.fields().containsKey(field)) {
+            if (!defaults.fields().containsKey(field)) {
                 throw new ParameterException(command.commandLine(),
                         "%s is no option of method '%s', which has %s".formatted(optionName(field), method,
-                                adapter.fields().keySet().stream().map(MethodOptions::optionName).toList()));
+                                defaults.fields().keySet().stream().map(MethodOptions::optionName).toList()));
             }
-            try {
-                adapter = adapter.with(field, value(field, option.getValue()));
-            } catch (AdapterException | CheckpointException e) {
-                throw new ParameterException(command.commandLine(),
-                        "%s %s: %s".formatted(optionName(field), option.<String>getValue(), e.getMessage()), e);
-            }
+            given.put(field, value(field, option.getValue()));
+            words.add(optionName(field) + " " + option.<String>getValue());
         }
-        return adapter;
+        try {
+            return defaults.with(given);                                        // at once: one may make sense only with another
+        } catch (AdapterException | CheckpointException e) {
+            throw new ParameterException(command.commandLine(), String.join(" ", words) + ": " + e.getMessage(), e);
+        }
     }
 
     static Method named(CommandSpec command, String method) {

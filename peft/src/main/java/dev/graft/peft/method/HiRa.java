@@ -22,7 +22,8 @@ import java.util.Map;
 /// @param r rank
 /// @param hiraDropout share of the elements of x that the addition does not see in training
 /// @param initWeights false starts from random numbers everywhere (not neutral, for tests)
-/// @param rankPattern ranks of layers whose path ends in a key (a regular expression), instead of r
+/// @param rankPattern ranks of layers whose path ends in a key (a regular expression), instead of r; PEFT 0.21 has the field and takes r everywhere, so that
+/// it cannot read what is saved with one
 /// @param fanInFanOut means nothing here, where every weight lies `[out, in]`; kept for the file's sake
 public record HiRa(int r, double hiraDropout, boolean initWeights, Map<String, Integer> rankPattern, boolean fanInFanOut, Targets targets)
         implements

@@ -28,7 +28,7 @@ import dev.graft.tensor.op.Cayley;
 /// @param eps see coft
 /// @param blockShare whether all blocks are one
 /// @param useCayleyNeumann which of the two R it is
-/// @param numCayleyNeumannTerms t
+/// @param numCayleyNeumannTerms t; 3 means 4, as in PEFT, and 2 is `I + 2 Q`
 /// @param initWeights false starts from random numbers (not neutral, for tests)
 /// @param fanInFanOut means nothing here, where every weight lies `[out, in]`; kept for the file's sake
 public record Oft(int r, int oftBlockSize, double moduleDropout, boolean coft, double eps, boolean blockShare, boolean useCayleyNeumann,
@@ -60,9 +60,10 @@ public record Oft(int r, int oftBlockSize, double moduleDropout, boolean coft, d
         Tensor skew = coft ? within(q) : q;
         if (!useCayleyNeumann) return Cayley.of(skew);
         Tensor power = skew, sum = Blocks.identity(q.dim(1), q).add(skew.mul(2));
-        for (int i = 2; i < numCayleyNeumannTerms; i++) {
+        int last = numCayleyNeumannTerms == 2 ? 1 : Math.max(numCayleyNeumannTerms, 4) - 1;
+        for (int i = 2; i <= last; i++) {
             power = power.matmul(skew);
-            sum = sum.add(i < numCayleyNeumannTerms - 1 ? power.mul(2) : power);
+            sum = sum.add(i < last ? power.mul(2) : power);
         }
         return sum;
     }

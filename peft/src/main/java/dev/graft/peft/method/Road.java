@@ -61,9 +61,9 @@ public record Road(String variant, int groupSize, boolean initWeights, Targets t
                 straight = cos.reshape(groups, 2, half);
                 across = sin.reshape(groups, 2, half);
             }
-            default -> {
-                straight = cos.slice(0, 0, out).reshape(groups, 2, half);
-                across = sin.slice(0, out, 2 * out).reshape(groups, 2, half);
+            default -> {                                                                  // in each group all cosines, then all sines
+                straight = cos.reshape(groups, 2, 2, half).slice(1, 0, 1).squeeze(1);
+                across = sin.reshape(groups, 2, 2, half).slice(1, 1, 2).squeeze(1);
             }
         }
         Tensor pairs = h.reshape(-1, groups, 2, half);

@@ -153,6 +153,12 @@ class TuneTest {
     }
 
     @Test
+    void optionsThatMakeSenseOnlyTogetherAreTakenTogether() {
+        assertThat(tune("--method", "oft", "--r", 4, "--oft-block-size", 0, "--steps", 1, "--batch-size", 2)).as(err.toString()).isZero();
+        assertThat(Json.read(folder.resolve("out/adapter_config.json")).requireInt("oft_block_size")).isZero();
+    }
+
+    @Test
     void aRunIsNotBegunTwiceButResumed() throws IOException {
         Object[] args = {"--method", "series", "--bottleneck-size", 3, "--steps", 4, "--batch-size", 2};
         assertThat(tune(args)).isZero();
