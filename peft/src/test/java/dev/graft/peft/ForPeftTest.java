@@ -88,6 +88,10 @@ class ForPeftTest {
             new Variant("vera", "all-linear without projections",
                     Map.of("r", 6, "save_projection", false, "target_modules", "all-linear", "d_initial", 0.3)),
             new Variant("vera", "bias all", Map.of("r", 5, "bias", "all")),
+            new Variant("randlora", "all-linear", Map.of("r", 4, "randlora_alpha", 30, "target_modules", "all-linear")),
+            new Variant("randlora", "without projections", Map.of("r", 3, "save_projection", false, "projection_prng_key", 7)),
+            new Variant("randlora", "sparse", Map.of("r", 3, "save_projection", false, "sparse", true)),
+            new Variant("randlora", "very_sparse", Map.of("r", 3, "save_projection", false, "very_sparse", true)),
             new Variant("fourierft", "seed and scaling", Map.of("n_frequency", 37, "random_loc_seed", 5, "scaling", 40.0)),
             new Variant("fourierft", "all-linear", b -> Map.of("n_frequency", 79, "random_loc_seed", 12345, "target_modules", "all-linear",
                     "n_frequency_pattern", Map.of(b.closing, 53))),
@@ -107,7 +111,10 @@ class ForPeftTest {
             new Variant("boft", "blocks by number", Map.of("boft_block_size", 0, "boft_block_num", 2, "bias", "boft_only")),
             new Variant("road", "road_2", Map.of("variant", "road_2", "group_size", 4)),
             new Variant("road", "road_4", Map.of("variant", "road_4", "group_size", 4)),
-            new Variant("ln-tuning", "last norm", b -> Map.of("target_modules", List.of(b == Base.LLAMA ? "norm" : "ln_f"))));
+            new Variant("ln-tuning", "last norm", b -> Map.of("target_modules", List.of(b == Base.LLAMA ? "norm" : "ln_f"))),
+            new Variant("p-tuning", "LSTM",
+                    Map.of("num_virtual_tokens", 5, "encoder_reparameterization_type", "LSTM", "encoder_hidden_size", 15)),
+            new Variant("prefix", "projection", Map.of("num_virtual_tokens", 3, "prefix_projection", true, "encoder_hidden_size", 6)));
 
     @TempDir
     private static Path temporary;
