@@ -79,6 +79,40 @@ class WorkedNumbersTest {
         }
     }
 
+    /// road_4 holds, group after group, what its cosines are made of and then what its sines are made of, as PEFT's file does.
+    @Test
+    void roadWithFourNumbersAPair() {
+        Adapter road = Adapters.of("road", Map.of("variant", "road_4", "group_size", 2));
+        double quarter = Math.PI / 2;
+        assertThat(unchanged(road, new double[] {1, 2, 3, 4}, new double[] {0, 0, quarter, quarter, 0, 0, quarter, quarter},
+                new double[] {2, 3, 5, 7, 11, 13, 17, 19}))
+                .containsExactly(new double[] {2 - 2 * 5, 2 * 3 + 7, 3 * 11 - 4 * 17, 4 * 13 + 3 * 19}, within(1e-9));
+    }
+
+    /// With Q = [[0, q], [−q, 0]], q = 1/2: Q² = −I/4. PEFT takes 3 terms for 4.
+    @Test
+    void termsOfOft() {
+        for (var expected : Map.of(2, new double[] {-1, 3}, 3, new double[] {-1.25, 1.875}, 4, new double[] {-1.25, 1.875},
+                5, new double[] {-0.9375, 1.875}).entrySet()) {
+            Adapter oft = Adapters.of("oft", Map.of("oft_block_size", 2, "num_cayley_neumann_terms", expected.getKey()));
+            assertThat(unchanged(oft, new double[] {1, 2}, new double[] {0.5})).as(expected.getKey() + " terms")
+                    .containsExactly(expected.getValue(), within(1e-9));
+        }
+    }
+
+    /// On a layer that gives its input back.
+    private static double[] unchanged(Adapter adapter, double[] x, double[]... parameters) {
+        double[] identity = new double[x.length * x.length];
+        for (int i = 0; i < x.length; i++) identity[i * x.length + i] = 1;
+        try (var _ = Scope.open(Backends.named("reference")); Toy toy = Toy.linear("any", x.length, x.length, false)) {
+            Toy.fill(toy.linear("any").weight(), identity);
+            try (Peft peft = Peft.attach(toy, adapter.with("target_modules", "any"))) {
+                for (int i = 0; i < parameters.length; i++) Toy.fill(peft.parameters().get(i), parameters[i]);
+                return toy.linear("any").forward(Tensor.of(x, 1, x.length)).toDoubles();
+            }
+        }
+    }
+
     // ---- gradients ----
 
     private record Case(String name, String layer, Adapter adapter) {
