@@ -15,6 +15,7 @@ import dev.graft.peft.method.LnTuning;
 import dev.graft.peft.method.LoHa;
 import dev.graft.peft.method.LoKr;
 import dev.graft.peft.method.Lora;
+import dev.graft.peft.method.Mam;
 import dev.graft.peft.method.Miss;
 import dev.graft.peft.method.Oft;
 import dev.graft.peft.method.PTuning;
@@ -69,6 +70,7 @@ public final class Adapters {
             new Method("prompt", "prompt", "Lester et al. 2021, arXiv:2104.08691", PromptTuning.DEFAULT, false),
             new Method("p-tuning", "prompt", "Liu et al. 2021, arXiv:2103.10385", PTuning.DEFAULT, false),
             new Method("llama-adapter", "prompt", "Zhang et al. 2024, arXiv:2303.16199", AdaptionPrompt.DEFAULT, false),
+            new Method("mam", "mixed", "He et al. 2022, arXiv:2110.04366", Mam.DEFAULT, false),
             new Method("prefix", "prompt", "Li and Liang 2021, arXiv:2101.00190; Liu et al. 2022, arXiv:2110.07602", PrefixTuning.DEFAULT,
                     false));
 

@@ -105,13 +105,16 @@ class AdapterContractTest {
             new Case("p-tuning", small("p-tuning", "num_virtual_tokens", 7).with("encoder_hidden_size", 9), OTHER, // n C + h (C + 1) + h (h + 1) + C (h + 1)
                     whole(7 * C + 9 * (C + 1) + 9 * 10 + C * 10, 7 * C + 9 * (C + 1) + 9 * 10 + C * 10)),
             new Case("llama-adapter", small("llama-adapter", "adapter_len", 4), NEUTRAL, perLayer(4 * C + 1, 4 * C + 1, 4 * C + 1)), // n C + 1
+            new Case("mam", small("mam", "num_virtual_tokens", 3).with("encoder_hidden_size", 6).with("reduction_factor", 4), OTHER, // a projected prefix; 2 m C + m + C
+                    whole(3 * KV + 6 * (KV + 1) + 2 * LAYERS * KV * 7 + LAYERS * (2 * 5 * C + 5 + C),
+                            3 * C + 6 * (C + 1) + 2 * LAYERS * C * 7 + LAYERS * (2 * 5 * C + 5 + C))),
             new Case("prefix", small("prefix", "num_virtual_tokens", 3), OTHER,                                  // 2 n L K D
                     whole(2 * 3 * LAYERS * KV, 2 * 3 * LAYERS * C)));
 
     /// Options of these methods that compute something else.
     private static final List<Case> VARIANTS = List.of(
             new Case("p-tuning",                                                                                // n C + 2h (2h + 1) + C (2h + 1) + 8 h (k + h + 2)
-                    CASES.get(CASES.size() - 3).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
+                    CASES.get(CASES.size() - 4).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
                     OTHER,
                     whole(7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2),
                             7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2))),

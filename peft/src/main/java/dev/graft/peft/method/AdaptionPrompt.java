@@ -33,8 +33,6 @@ public record AdaptionPrompt(int adapterLen, Integer adapterLayers, String targe
     public static final AdaptionPrompt DEFAULT = new AdaptionPrompt(10, null, null);
 
     private static final int USUAL_LAYERS = 30;
-    private static final Map<String, String> ATTENTION = Map.of("llama", "self_attn", "mistral", "self_attn", "bloom", "self_attention",
-            "gptj", "attn");
 
     public AdaptionPrompt {
         if (adapterLen < 1) throw new AdapterException("adapter_len must be at least 1, got " + adapterLen);
@@ -71,10 +69,13 @@ public record AdaptionPrompt(int adapterLen, Integer adapterLayers, String targe
     public Adapter fitted(ModelConfig model) {
         if (adapterLayers != null && adapterLayers > model.layers())
             throw new AdapterException("adapter_layers is %d, and the model has %d".formatted(adapterLayers, model.layers()));
-        String name = targetModules != null ? targetModules : ATTENTION.get(model.modelType());
-        if (name == null)
-            throw new AdapterException("please specify target_modules: what attention is called in a '" + model.modelType() + "'");
+        String name = targetModules != null ? targetModules : defaultTargets(model.modelType()).getFirst();
         return new AdaptionPrompt(adapterLen, adapterLayers != null ? adapterLayers : Math.min(USUAL_LAYERS, model.layers()), name);
+    }
+
+    @Override
+    public Map<String, List<String>> usualTargets() {
+        return Sublayers.at(Targets.Place.ATTENTION);
     }
 
     @Override

@@ -43,7 +43,8 @@ public final class StudyPlots {
         StudyPlots plots = new StudyPlots(tests, folder);
         List<Figures> tables = Figures.of(cells, results);
         for (Figures table : tables) {
-            if (table.rows().stream().anyMatch(r -> !r.done().isEmpty())) plots.save(plots.places(table), "accuracy-" + table.model() + ".png");
+            if (table.rows().stream().anyMatch(r -> !r.done().isEmpty()))
+                plots.save(plots.places(table), "accuracy-" + table.model() + ".png");
         }
         if (tables.stream().flatMap(t -> t.rows().stream()).anyMatch(r -> !r.done().isEmpty() && !r.first().isBare())) {
             plots.save(plots.sizes(tables), "parameters.png");
