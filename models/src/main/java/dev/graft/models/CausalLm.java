@@ -198,7 +198,8 @@ public abstract class CausalLm extends Module implements StepModel {
                 tokens += before;
             }
         }
-        return prepare(new Pass(positions, earlier + tokens, mask, null, prefix, cache));
+        Tensor prompts = in.prompts() == null ? null : in.prompts().add(before).unsqueeze(1);
+        return prepare(new Pass(positions, earlier + tokens, mask, null, prefix, cache, prompts, before));
     }
 
     private static Tensor cut(Tensor x, int before) {

@@ -15,6 +15,7 @@ final class CausalSession implements Session {
     private final CausalLm model;
     private final Backend backend;
     private final KvCache cache;
+    private final int prompt;                                                    // tokens per row that were there at first, padding included
     private int[] padding;                                                       // per row, left of its first token
     private int length;                                                          // tokens per row, padding included
     private float[][] logits;
@@ -25,6 +26,7 @@ final class CausalSession implements Session {
         int longest = prompts.stream().mapToInt(p -> p.length).max()
                 .orElseThrow(() -> new TensorException("[generate] there is no prompt"));
         cache = new KvCache(model.virtualTokens() + longest + maxNewTokens);
+        prompt = longest;
         padding = prompts.stream().mapToInt(p -> longest - p.length).toArray();
         int[] ids = new int[prompts.size() * longest];
         for (int b = 0; b < padding.length; b++) {
@@ -73,7 +75,8 @@ final class CausalSession implements Session {
         try (var _ = Scope.open(backend); var _ = Scope.untracked()) {
             Tensor mask = padded ? Tensor.of(table(rows, end, (b, s) -> s < padding[b] ? 0 : 1), rows, end) : null;
             Tensor positions = Tensor.of(table(rows, tokens, (b, t) -> Math.max(0, length + t - padding[b])), rows, tokens);
-            Tensor h = model.hidden(new Inputs(Tensor.of(ids, rows, tokens), mask, positions), cache);
+            Tensor prompts = Tensor.of(Arrays.stream(padding).map(p -> prompt - p).toArray(), rows);
+            Tensor h = model.hidden(new Inputs(Tensor.of(ids, rows, tokens), mask, positions, prompts), cache);
             Tensor last = h.slice(1, tokens - 1, tokens).reshape(rows, h.dim(2));              // [B, C]
             float[] flat = model.head().forward(last).toFloats();                                  // [B, V]
             int vocab = flat.length / rows;

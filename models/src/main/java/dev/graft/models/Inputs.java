@@ -8,7 +8,12 @@ import dev.graft.tensor.Tensor;
 /// @param ids token ids, I32 `[B, T]`
 /// @param mask 1 where a key may be attended to, I32 `[B, S]` with S = T plus what the cache holds; null when every token counts
 /// @param positions position of each token, I32 `[B, T]`, counting unmasked tokens from 0, so each less than S
-public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
+/// @param prompts how many tokens of each row are its prompt, padding apart, I32 `[B]`; what follows is the answer. Null where rows are prompts as a whole. For adapters that
+///        tell the two apart
+public record Inputs(Tensor ids, Tensor mask, Tensor positions, Tensor prompts) {
+    public Inputs(Tensor ids, Tensor mask, Tensor positions) {
+        this(ids, mask, positions, null);
+    }
 
     /// A batch without padding, from host arrays.
     ///
@@ -22,6 +27,13 @@ public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
     /// @param ids `[B][T]`, all rows of one length
     /// @param mask the same shape, 1 for a token and 0 for padding, on either side; null when there is none
     public static Inputs of(int[][] ids, int[][] mask) {
+        return of(ids, mask, null);
+    }
+
+    /// The same for prompts and their answers.
+    ///
+    /// @param prompts how many tokens of each row are its prompt, padding apart; null where rows are prompts as a whole
+    public static Inputs of(int[][] ids, int[][] mask, int[] prompts) {
         int rows = ids.length;
         int columns = rows == 0 ? 0 : ids[0].length;
         if (columns == 0) throw new ShapeException("a batch needs at least one row of at least one token, got [" + rows + ", 0]");
@@ -29,6 +41,7 @@ public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
         int[] keep = new int[rows * columns];
         int[] positions = new int[rows * columns];
         boolean padded = false;
+        if (prompts != null && prompts.length != rows) throw new ShapeException("%d prompts for %d rows".formatted(prompts.length, rows));
         for (int b = 0; b < rows; b++) {
             if (ids[b].length != columns || mask != null && mask[b].length != columns) {
                 throw new ShapeException("row %d of the batch has another length than row 0, which has %d".formatted(b, columns));
@@ -45,6 +58,6 @@ public record Inputs(Tensor ids, Tensor mask, Tensor positions) {
             }
         }
         return new Inputs(Tensor.of(flat, rows, columns), padded ? Tensor.of(keep, rows, columns) : null,
-                Tensor.of(positions, rows, columns));
+                Tensor.of(positions, rows, columns), prompts == null ? null : Tensor.of(prompts, rows));
     }
 }

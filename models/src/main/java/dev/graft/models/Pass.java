@@ -12,7 +12,10 @@ import dev.graft.tensor.TensorException;
 /// @param bias added to the scores, `[B or 1, H or 1, 1, S]` (ALiBi); null when there is none
 /// @param prefix keys and values to put before the first token of each layer; null when there are none, or the cache has them already
 /// @param cache keys and values of earlier tokens; null when there are none
-public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, VirtualTokens.Prefix prefix, KvCache cache) {
+/// @param prompts position behind each row's prompt, I32 `[B, 1]`; null where rows are prompts as a whole
+/// @param virtual positions that virtual tokens take before the text
+public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, VirtualTokens.Prefix prefix, KvCache cache, Tensor prompts,
+        int virtual) {
     static final ScopedValue<Pass> CURRENT = ScopedValue.newInstance();
 
     /// The pass that the block around the caller is part of: for what surrounds a layer and asks where in the text it is.
@@ -24,10 +27,22 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
     /// A pass over rows `[B, T, C]` without padding, cache or prefix.
     static Pass over(Tensor x) {
         int t = x.dim(1);
-        return new Pass(Tensor.range(DType.I32, t).expand(x.dim(0), t), t, null, null, null, null);
+        return new Pass(Tensor.range(DType.I32, t).expand(x.dim(0), t), t, null, null, null, null, null, 0);
     }
 
     public Pass withBias(Tensor other) {
-        return new Pass(positions, keys, mask, other, prefix, cache);
+        return new Pass(positions, keys, mask, other, prefix, cache, prompts, virtual);
+    }
+
+    /// 1 at the first and at the last tokens of each row's prompt, else 0: I32 `[B, T, 1]`. Padding, virtual tokens and what follows the prompt are none of them, so
+    /// decoding finds 0 where a pass over the whole text does.
+    public Tensor ends(int first, int last) {
+        if (prompts == null && cache != null && cache.length() > 0)
+            throw new TensorException("a pass over a cache must say where the prompts end; see Inputs.prompts");
+        Tensor end = prompts == null ? positions.max(1).add(1) : prompts;
+        Tensor begin = Tensor.full(end.spec(), virtual);
+        Tensor one = begin.le(positions).mul(positions.lt(end)).mul(positions.lt(begin.add(first)).max(end.sub(last).le(positions)));
+        Tensor shown = mask == null ? one : one.mul(mask.slice(1, keys - positions.dim(1), keys));
+        return shown.unsqueeze(2);
     }
 }

@@ -101,6 +101,8 @@ class AdapterContractTest {
                     once(125, LAYERS * 2 * (2 * (C + 10) + 10 + C))),
             new Case("compacter++", small("compacter++", "phm_dim", 5).with("reduction_factor", 2), ROUNDED,
                     once(125, LAYERS * (2 * (C + 10) + 10 + C))),
+            new Case("loreft", small("loreft", "r", 3).with("prefix_positions", 2).with("suffix_positions", 1), OTHER,
+                    perLayer(2 * 3 * C + 3)), // 2 r C + r
             new Case("prompt", small("prompt", "num_virtual_tokens", 7), OTHER, whole(7 * C, 7 * C)),            // n C
             new Case("p-tuning", small("p-tuning", "num_virtual_tokens", 7).with("encoder_hidden_size", 9), OTHER, // n C + h (C + 1) + h (h + 1) + C (h + 1)
                     whole(7 * C + 9 * (C + 1) + 9 * 10 + C * 10, 7 * C + 9 * (C + 1) + 9 * 10 + C * 10)),
@@ -301,7 +303,7 @@ class AdapterContractTest {
             if (!Adapters.named(c.method).mergeable()) {
                 assertThatThrownBy(peft::merge).isInstanceOf(AdapterException.class)
                         .hasMessageMatching(
-                                "'.*' cannot be merged: (\\w+ stands between|its virtual tokens stand before|it adds to what queries read).*");
+                                "'.*' cannot be merged: (\\w+ stands between|it changes some tokens|its virtual tokens stand before|it adds to what queries read).*");
                 assertThat(Tiny.logits(model)).isEqualTo(attached);
                 return;
             }
@@ -355,10 +357,12 @@ class AdapterContractTest {
         return each((_, model, peft) -> {
             trained(model, peft);
             int[][] texts = {{5, 3, 8, 1}, {7, 2}};
+            int[] prompts = {4, 2};
             try (Session session = model.open(List.of(texts[0], texts[1]), 3); var _ = Scope.open()) {
                 for (int next = 11; next < 14; next++) {
                     for (int row = 0; row < 2; row++) {
-                        float[] whole = model.logits(Inputs.of(new int[][] {texts[row]})).slice(1, texts[row].length - 1, texts[row].length)
+                        float[] whole = model.logits(Inputs.of(new int[][] {texts[row]}, null, new int[] {prompts[row]}))
+                                .slice(1, texts[row].length - 1, texts[row].length)
                                 .toFloats();
                         GoldenTensors.check("row " + row, session.logits()[row], whole, 1e-4);
                         texts[row] = Arrays.copyOf(texts[row], texts[row].length + 1);

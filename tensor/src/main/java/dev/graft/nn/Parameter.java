@@ -6,6 +6,7 @@ import dev.graft.tensor.Shape;
 import dev.graft.tensor.ShapeException;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import java.util.function.UnaryOperator;
 
 /// A named tensor of a module: a weight or a bias. Declared with its shape, filled by a loader or an [Init], frozen unless told otherwise.
 public final class Parameter {
@@ -14,6 +15,7 @@ public final class Parameter {
     private final Shape shape;
     private Weight weight;
     private Leaf leaf;
+    private UnaryOperator<Tensor> nearest;
 
     Parameter(Module owner, String name, Shape shape) {
         this.owner = owner;
@@ -82,6 +84,19 @@ public final class Parameter {
         }
         leaf = trainable ? leaf == null ? new Leaf(name()) : leaf : null;
         if (weight instanceof Weight.Dense(Tensor value)) value.leaf(leaf);
+    }
+
+    /// Keeps training within a set of values (matrices with orthonormal columns, say), by what gives the nearest ones in it.
+    public void within(UnaryOperator<Tensor> nearest) {
+        this.nearest = nearest;
+    }
+
+    /// Takes the values back to the set they are kept within: how an optimizer ends a step.
+    public void settle() {
+        if (nearest == null) return;
+        try (var _ = Scope.untracked()) {
+            value().assign(nearest.apply(value()));
+        }
     }
 
     /// The end of backward passes that stands for this parameter, or null when it is frozen.

@@ -69,6 +69,7 @@ public final class AdamW implements Optimizer {
                 AdamWStep op = new AdamWStep(learningRate * group.rate(), config.beta1, config.beta2, config.eps,
                         config.weightDecay * group.decay(), steps);
                 Engine.update(op, List.of(p.value(), m.first, m.second, g.contiguous()), List.of(p.value(), m.first, m.second));
+                p.settle();
             });
         }
     }

@@ -67,6 +67,7 @@ public final class Sgd implements Optimizer {
                 Tensor b = buffers.get(p);
                 if (b == null) Engine.update(op, List.of(p.value(), g.contiguous()), List.of(p.value()));
                 else Engine.update(op, List.of(p.value(), b, g.contiguous()), List.of(p.value(), b));
+                p.settle();
             }
         }
     }

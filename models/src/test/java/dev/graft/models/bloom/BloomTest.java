@@ -47,7 +47,7 @@ class BloomTest {
     void theBiasCountsTheKeysThatCount() {
         try (var _ = Scope.open()) {
             Pass pass = new Pass(Tensor.range(DType.I32, 1).expand(2, 1), 5, Tensor.of(new int[] {0, 0, 1, 1, 1, 1, 0, 1, 1, 0}, 2, 5),
-                    null, null, null);
+                    null, null, null, null, 0);
             Tensor bias = new Alibi(2).bias(pass);                                       // slopes 1/16 and 1/256
             assertThat(bias.shape().dims()).containsExactly(2, 2, 1, 5);
             assertThat(bias.mul(256).toFloats()).containsExactly(0, 0, 0, 16, 32, 0, 0, 0, 1, 2, 0, 0, 16, 32, 0, 0, 0, 1, 2, 0);

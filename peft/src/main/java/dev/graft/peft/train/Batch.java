@@ -45,14 +45,15 @@ public record Batch(List<Example> examples, Padding padding, int multiple) {
         return examples.stream().mapToInt(Example::length).sum();
     }
 
-    /// Ids (0 where padded), mask and positions.
+    /// Ids (0 where padded), mask, positions, and where prompts end; a text without a prompt counts as one.
     public Inputs inputs() {
         int[][] mask = rows(0, e -> {
             int[] ones = new int[e.length()];
             Arrays.fill(ones, 1);
             return ones;
         });
-        return Inputs.of(rows(0, Example::ids), mask);
+        int[] prompts = examples.stream().mapToInt(e -> e.prompt() == 0 ? e.length() : e.prompt()).toArray();
+        return Inputs.of(rows(0, Example::ids), mask, prompts);
     }
 
     /// Labels, `[B][T]`, [Example#IGNORED] where padded and at each text's first token.

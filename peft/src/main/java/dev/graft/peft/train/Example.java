@@ -7,7 +7,8 @@ import java.util.Arrays;
 /// @param ids    token ids, special tokens included
 /// @param labels the id to be predicted at each position from those before it, or [#IGNORED]; as long as `ids`. The first is never predicted, since
 ///               nothing stands before it
-public record Example(int[] ids, int[] labels) {
+/// @param prompt how many tokens come before the answer, learned or not; 0 where there is no such parting
+public record Example(int[] ids, int[] labels, int prompt) {
     /// The label of a position that does not count: padding, a prompt (PyTorch's `ignore_index`).
     public static final int IGNORED = -100;
 
@@ -17,18 +18,29 @@ public record Example(int[] ids, int[] labels) {
             throw new IllegalArgumentException(
                     "an example has one label per token; got %d tokens and %d labels".formatted(ids.length, labels.length));
         }
+        prompt = Math.min(prompt, ids.length);
+    }
+
+    /// The prompt is what goes before the first label that counts.
+    public Example(int[] ids, int[] labels) {
+        this(ids, labels, (int) Arrays.stream(labels).takeWhile(label -> label == IGNORED).count());
     }
 
     /// All of a text is learned.
     public static Example of(int... ids) {
-        return new Example(ids, ids);
+        return new Example(ids, ids, 0);
+    }
+
+    /// A prompt and its response, both learned.
+    public static Example ofBoth(int[] ids, int prompt) {
+        return new Example(ids, ids, prompt);
     }
 
     /// A prompt and its response; the prompt's `prompt` tokens are not learned.
     public static Example of(int[] ids, int prompt) {
         int[] labels = ids.clone();
         Arrays.fill(labels, 0, Math.min(prompt, ids.length), IGNORED);
-        return new Example(ids, labels);
+        return new Example(ids, labels, prompt);
     }
 
     public int length() {

@@ -28,21 +28,21 @@ public record ExampleEncoder(Tokenizer tokenizer, PromptTemplate template, int c
     /// One example per item, in their order.
     public List<Example> encode(List<Item> items) {
         List<int[]> texts = tokenizer.encode(items.stream().map(template::training).toList(), true);
-        List<int[]> prompts = trainOnInputs ? List.of() : tokenizer.encode(items.stream().map(template::trainingPrompt).toList(), true);
+        List<int[]> prompts = tokenizer.encode(items.stream().map(template::trainingPrompt).toList(), true);
         List<Example> examples = new ArrayList<>(items.size());
         for (int i = 0; i < items.size(); i++) {
-            examples.add(example(texts.get(i), trainOnInputs ? 0 : prompts.get(i).length));
+            examples.add(example(texts.get(i), prompts.get(i).length));
         }
         return examples;
     }
 
-    private Example example(int[] text, int ignored) {
+    private Example example(int[] text, int prompt) {
         int eos = tokenizer.specialIds().eos().getFirst();
         int[] ids = Arrays.copyOf(text, Math.min(text.length, cutoffLen));
         if (ids.length < cutoffLen && (ids.length == 0 || ids[ids.length - 1] != eos)) {
             ids = Arrays.copyOf(ids, ids.length + 1);
             ids[ids.length - 1] = eos;
         }
-        return Example.of(ids, ignored);
+        return trainOnInputs ? Example.ofBoth(ids, prompt) : Example.of(ids, prompt);
     }
 }
