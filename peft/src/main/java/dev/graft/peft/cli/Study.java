@@ -96,6 +96,7 @@ final class Study implements Callable<Integer> {
                 line = run(cell);
                 if (line == null) {
                     out().println("interrupted; the same command goes on from there");
+                    out().flush();
                     return 0;
                 }
             } catch (CellFailed e) {
