@@ -77,10 +77,11 @@ public interface ModelConfig {
     static void refuse(JsonObject json, Set<String> keys, String architecture) {
         for (String key : keys) {
             boolean zero = json.isNumber(key) && json.requireDouble(key) == 0;
-            if (key.equals("quantization_config") && BitsandbytesWeight.isDescribedBy(json)) continue;
-            if (!zero && !json.isNeutral(key)) {
+            if (zero || json.isNeutral(key)) continue;
+            if (!key.equals("quantization_config"))
                 throw json.problem(key, "is set; this arithmetic is not part of %s as computed here".formatted(architecture));
-            }
+            if (!BitsandbytesWeight.isDescribedBy(json))
+                throw json.problem(key, "is none that Graft reads; it reads bitsandbytes' with load_in_4bit and bnb_4bit_quant_type nf4");
         }
     }
 }

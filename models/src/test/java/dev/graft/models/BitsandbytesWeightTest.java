@@ -181,6 +181,17 @@ class BitsandbytesWeightTest {
         assertThatThrownBy(() -> ModelLoader.load(dir)).hasMessageContaining(table + " nf4, which only a linear layer can be");
     }
 
+    @Test
+    void otherQuantisationsAreRefused() {
+        saveNf4();
+        Path file = dir.resolve("config.json");
+        Map<String, Object> json = Json.read(file).toMap();
+        json.put("quantization_config", Map.of("quant_method", "bitsandbytes", "load_in_4bit", true, "bnb_4bit_quant_type", "fp4"));
+        Json.write(file, json);
+        assertThatThrownBy(() -> ModelLoader.load(dir)).isInstanceOf(CheckpointException.class).hasMessageContaining("quantization_config")
+                .hasMessageContaining("load_in_4bit and bnb_4bit_quant_type nf4");
+    }
+
     /// Codes and scales lie in the file, which is mapped; what is converted takes what NF4 takes.
     @Test
     void takesHardlyMoreMemoryThanItsBits() {
