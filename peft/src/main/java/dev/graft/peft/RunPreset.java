@@ -48,7 +48,7 @@ public record RunPreset(String name, String data, String base, String method, Ma
             boolean checkpointing = size.equals("13b");
             String name = "math-llama-" + size;
             all.add(math(name + "-lora", base, "lora", lora("llama"), 0, false, checkpointing));
-            all.add(new RunPreset(name + "-prefix", "math_10k", base, "prefix-tuning", Map.of("num_virtual_tokens", 10), 8, 4, 5, 3e-2, 256,
+            all.add(new RunPreset(name + "-prefix", "math_10k", base, "prefix", Map.of("num_virtual_tokens", 10), 8, 4, 5, 3e-2, 256,
                     120, 10, false,
                     checkpointing));
             all.add(math(name + "-series", base, "series", bottleneck("series-attn", "llama"), 120, true, checkpointing));

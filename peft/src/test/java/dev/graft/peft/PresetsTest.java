@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.graft.peft.method.Bottleneck;
 import dev.graft.peft.method.Lora;
+import dev.graft.peft.method.PrefixTuning;
 import java.util.HashSet;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,7 +57,7 @@ class PresetsTest {
         assertThat(series.validation()).isEqualTo(120);
         assertThat(((Bottleneck) series.adapter()).bottleneckSize()).isEqualTo(256);
         assertThat(RunPreset.ALL).extracting(RunPreset::name).doesNotHaveDuplicates().hasSize(17);
-        assertThat(RunPreset.ALL.stream().filter(p -> !p.method().startsWith("prefix")))
-                .allSatisfy(p -> assertThat(p.adapter()).isNotNull());
+        assertThat(RunPreset.named("math-llama-7b-prefix").adapter()).isEqualTo(PrefixTuning.DEFAULT.with("num_virtual_tokens", 10));
+        assertThat(RunPreset.ALL).allSatisfy(p -> assertThat(p.adapter()).isNotNull());
     }
 }

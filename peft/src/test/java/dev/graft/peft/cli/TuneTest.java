@@ -7,9 +7,11 @@ import dev.graft.models.Inputs;
 import dev.graft.models.ModelLoader;
 import dev.graft.models.io.Json;
 import dev.graft.models.io.JsonObject;
+import dev.graft.models.text.Tokenizer;
 import dev.graft.peft.Peft;
 import dev.graft.peft.train.TrainConfig;
 import dev.graft.tensor.Scope;
+import dev.graft.tensor.Tensor;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -135,6 +137,24 @@ class TuneTest {
         List<Object> all = new ArrayList<>(List.of("merge", "--model", from, "--adapter", adapter, "--output", folder.resolve(to)));
         all.addAll(List.of(more));
         return graft(all.toArray());
+    }
+
+    @Test
+    void aPromptStartsFromATextThatTheModelsTokenizerReads() {
+        assertThat(tune("--method", "prompt", "--prompt-tuning-init", "TEXT", "--prompt-tuning-init-text", "How many are there?",
+                "--num-virtual-tokens", 6, "--steps", 1, "--batch-size", 2, "--learning-rate", 1e-9)).as(err.toString()).isZero();
+        JsonObject config = Json.read(folder.resolve("out/adapter_config.json"));
+        assertThat(config.requireString("tokenizer_name_or_path")).isEqualTo(model.toString());
+        assertThat(config.requireInt("token_dim")).isEqualTo(16);
+        try (var _ = Scope.open();
+                CausalLm lm = ModelLoader.load(model);
+                Peft peft = Peft.load(lm, folder.resolve("out"));
+                Tokenizer tokenizer = Tokenizer.load(model)) {
+            int[] text = tokenizer.encode("How many are there?"), ids = new int[6];
+            for (int i = 0; i < 6; i++) ids[i] = text[i % text.length];
+            assertThat(peft.parameters().getFirst().value().toFloats()).containsExactly(
+                    lm.embedding().weight().value().gather(Tensor.of(ids, 6)).toFloats(), org.assertj.core.api.Assertions.within(1e-6f));
+        }
     }
 
     @Test
