@@ -1,6 +1,7 @@
 package dev.graft.peft;
 
 import dev.graft.peft.method.AdaLora;
+import dev.graft.peft.method.AdapterFusion;
 import dev.graft.peft.method.AdaptionPrompt;
 import dev.graft.peft.method.BitFit;
 import dev.graft.peft.method.Boft;
@@ -106,6 +107,6 @@ public final class Adapters {
     }
 
     private static Stream<Adapter> known(List<Adapter> others) {
-        return Stream.concat(ALL.stream().map(Method::defaults), others.stream());
+        return Stream.of(ALL.stream().map(Method::defaults), Stream.of(AdapterFusion.DEFAULT), others.stream()).flatMap(s -> s);
     }
 }

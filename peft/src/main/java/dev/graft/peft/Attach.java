@@ -59,6 +59,10 @@ public interface Attach {
     /// Adds to what the queries of an attention layer read, before its output projection: `y = read(q) + delta(q)`, all `[B, T, H, D]`.
     void addsToReading(UnaryOperator<Tensor> delta);
 
+    /// What another adapter of the model puts around this layer, to make something of it. That adapter is frozen then, and stays as long as this one. Throws when it is not attached, or
+    /// not to this layer.
+    LayerHook attached(String name);
+
     /// The plain layer that the adapted one amounts to, for merging. Read from the parameters' values at that time.
     void folds(UnaryOperator<Plain> folded);
 

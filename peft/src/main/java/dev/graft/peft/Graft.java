@@ -5,6 +5,7 @@ import dev.graft.models.VirtualTokens;
 import dev.graft.nn.Embedding;
 import dev.graft.nn.Init;
 import dev.graft.nn.Layer;
+import dev.graft.nn.LayerHook;
 import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
 import dev.graft.nn.Parameter;
@@ -47,6 +48,8 @@ public final class Graft {
     private final SequencedMap<String, Parameter> declared = new LinkedHashMap<>();
     private final List<Parameter> states = new ArrayList<>();
     private final List<Supplier<Tensor>> penalties = new ArrayList<>();
+    private final Map<String, Graft> others;
+    private final Set<String> composed = new LinkedHashSet<>();
     private VirtualTokens virtualTokens;
     private boolean frozen;
 
@@ -67,12 +70,14 @@ public final class Graft {
 
     /// What an adapter would do to a model: places, parameters, counts. The model needs no weights.
     public static Graft plan(Module model, Adapter adapter) {
-        return new Graft(model, Peft.DEFAULT, adapter, true);
+        return new Graft(model, Peft.DEFAULT, adapter, true, Map.of());
     }
 
     /// @param isNew whether it begins here, so that each of the listed targets must be there, and not in a file
-    Graft(Module model, String name, Adapter adapter, boolean isNew) {
+    /// @param others those that are attached already
+    Graft(Module model, String name, Adapter adapter, boolean isNew, Map<String, Graft> others) {
         this.name = name;
+        this.others = others;
         this.adapter = resolve(adapter, model);
         this.here = name.equals(Peft.DEFAULT) ? soil : soil.below(name, new Soil());
         Targets targets = this.adapter.targets();
@@ -262,6 +267,22 @@ public final class Graft {
 
     void inside(Site site) {
         inside.add(site);
+    }
+
+    LayerHook attached(String other, Layer layer) {
+        Graft graft = others.get(other);
+        if (graft == null)
+            throw new AdapterException(
+                    "there is no adapter '%s' to make use of; attach it first, there are %s".formatted(other, others.keySet()));
+        composed.add(other);
+        return graft.sites.stream().filter(site -> site.layer() == layer && site.surrounds()).findFirst().map(site -> site.hook(1))
+                .orElseThrow(() -> new AdapterException(
+                        "'%s' puts nothing around '%s'; it goes to %s".formatted(other, layer.path(), graft.places())));
+    }
+
+    /// Names of the adapters that this one makes use of.
+    Set<String> composed() {
+        return composed;
     }
 
     List<Layer> layers() {

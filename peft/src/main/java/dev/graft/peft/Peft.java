@@ -8,6 +8,7 @@ import dev.graft.nn.Linear;
 import dev.graft.nn.Module;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
+import dev.graft.peft.method.AdapterFusion;
 import dev.graft.peft.train.Step;
 import dev.graft.peft.train.Trainee;
 import dev.graft.tensor.DType;
@@ -102,14 +103,14 @@ public final class Peft implements Trainee, AutoCloseable {
 
     /// Attaches a new adapter. The first one is in use at once, others when [#use] says so.
     public Graft add(String name, Adapter adapter, long seed) {
-        Graft graft = new Graft(model, requireNew(name), adapter, true);
+        Graft graft = new Graft(model, requireNew(name), adapter, true, grafts);
         return keep(graft, () -> graft.grow(seed));
     }
 
     /// Attaches a saved adapter, which must fit without remainder.
     public Graft add(String name, Path folder, Adapter... others) {
         AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
-        Graft graft = new Graft(model, requireNew(name), saved.adapter(), false);
+        Graft graft = new Graft(model, requireNew(name), saved.adapter(), false, grafts);
         return keep(graft, () -> {
             graft.grow(0);
             saved.fill(graft, model, true);
@@ -119,13 +120,23 @@ public final class Peft implements Trainee, AutoCloseable {
     /// Attaches a saved adapter as far as it fits, and says what did not.
     public Loading addLeniently(String name, Path folder, Adapter... others) {
         AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
-        Graft graft = new Graft(model, requireNew(name), saved.adapter(), false);
+        Graft graft = new Graft(model, requireNew(name), saved.adapter(), false, grafts);
         Loading[] loading = new Loading[1];
         keep(graft, () -> {
             graft.grow(0);
             loading[0] = saved.fill(graft, model, false);
         });
         return loading[0];
+    }
+
+    /// Attaches an [AdapterFusion] of adapters that are attached already, at every layer that all of them surround, and uses it alone. They are frozen.
+    public Graft fuse(String name, List<String> adapters, long seed) {
+        Set<String> places = new LinkedHashSet<>(model.modules(Layer.class).map(Layer::path).toList());
+        adapters.forEach(part -> places.retainAll(adapter(part).sites().stream().filter(Site::surrounds).map(Site::path).toList()));
+        if (places.isEmpty()) throw new AdapterException("there is no layer that all of %s surround".formatted(adapters));
+        Graft fusion = add(name, AdapterFusion.DEFAULT.with("adapters", adapters).with("target_modules", List.copyOf(places)), seed);
+        use(name);
+        return fusion;
     }
 
     private String requireNew(String name) {
@@ -142,6 +153,7 @@ public final class Peft implements Trainee, AutoCloseable {
         try (var _ = onModel()) {
             fill.run();
             grafts.put(graft.name(), graft);
+            graft.composed().forEach(part -> grafts.get(part).frozen(true));
             if (grafts.size() == 1) used.put(graft.name(), 1.0);
             return graft;
         } catch (Throwable t) {
@@ -167,6 +179,9 @@ public final class Peft implements Trainee, AutoCloseable {
     public void detach(String name) {
         requireUnmerged("detach an adapter");
         Graft graft = adapter(name);
+        grafts.values().stream().filter(g -> g.composed().contains(name)).findFirst().ifPresent(g -> {
+            throw new AdapterException("'%s' makes use of '%s'; detach that one first".formatted(g.name(), name));
+        });
         takeOff();
         used.remove(name);
         grafts.remove(name);
@@ -186,12 +201,25 @@ public final class Peft implements Trainee, AutoCloseable {
     /// Uses these adapters together, and no others. An adapter at weight w goes the share w of the way from the layer's output without it to that
     /// with it; for one that adds to the output, like LoRA, its addition is multiplied. They act in the order in which they were added.
     public void use(Map<String, Double> weights) {
+        use(weights, grafts.keySet());
+    }
+
+    /// Uses these adapters, and no others, in this order rather than that in which they were added: each has those before it as part of its layer. The order says nothing among adapters
+    /// that only add to the output, like LoRA, since all of them read what goes into the layer.
+    public void stack(String... names) {
+        SequencedMap<String, Double> weights = new LinkedHashMap<>();
+        for (String name : names)
+            if (weights.put(name, 1.0) != null) throw new AdapterException("'" + name + "' can be in a stack only once");
+        use(weights, weights.keySet());
+    }
+
+    private void use(Map<String, Double> weights, Iterable<String> order) {
         requireUnmerged("switch adapters");
         weights.keySet().forEach(this::adapter);
         requireDisjoint(weights);
         takeOff();
         used.clear();
-        for (String name : grafts.keySet()) if (weights.containsKey(name)) used.put(name, weights.get(name));
+        for (String name : order) if (weights.containsKey(name)) used.put(name, weights.get(name));
         putOn();
     }
 

@@ -177,6 +177,11 @@ final class Site implements Attach {
     }
 
     @Override
+    public LayerHook attached(String name) {
+        return graft.attached(name, layer);
+    }
+
+    @Override
     public void folds(UnaryOperator<Plain> folded) {
         UnaryOperator<Plain> before = fold;
         fold = before == null ? folded : plain -> folded.apply(before.apply(plain));
