@@ -2,6 +2,7 @@ package dev.graft.peft.study;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.graft.models.io.CheckpointException;
 import dev.graft.models.io.Json;
@@ -97,5 +98,18 @@ class StudyConfigTest {
         assertThat(GRID).contains(from);
         assertThatThrownBy(() -> read(GRID.replace(from, to))).isInstanceOfAny(CheckpointException.class, IllegalArgumentException.class)
                 .hasMessageStartingWith("study.json").hasMessageContaining(message);
+    }
+
+    /// The one under docs/, once the models it compares lie beside it.
+    @Test
+    void theCommittedStudyIsOfThreeModelsAndTenMethods() {
+        Path config = Path.of("../docs/study/config.json");
+        for (String model : List.of("bloom", "gptj")) {
+            assumeThat(config.resolveSibling("models").resolve(model).resolve("config.json")).as(model + ": graft pretrain makes it")
+                    .exists();
+        }
+        StudyConfig study = StudyConfig.read(config);
+        assertThat(study.cells()).hasSize(3 * (1 + 2 * (8 * 3 + 1)));
+        assertThat(study.cells()).extracting(Cell::place).contains("attention", "mlp", "both");
     }
 }
