@@ -103,8 +103,8 @@ final class Nf4Loops {
                 p = odd.fma(values(u.and(15)), p);
                 q = odd.fma(values(v.and(15)), q);
             }
-            a = p.fma(FloatVector.broadcast(F, scales.get(FLOAT, s0 + (long) block * 4)), a);
-            b = q.fma(FloatVector.broadcast(F, scales.get(FLOAT, s1 + (long) block * 4)), b);
+            a = FloatVector.broadcast(F, scales.get(FLOAT, s0 + (long) block * 4)).fma(p, a);
+            b = FloatVector.broadcast(F, scales.get(FLOAT, s1 + (long) block * 4)).fma(q, b);
         }
         zero.add(a).intoMemorySegment(sums, so, LE);
         zero.add(b).intoMemorySegment(sums, so + V, LE);
