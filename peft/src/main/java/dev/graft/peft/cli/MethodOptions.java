@@ -6,6 +6,7 @@ import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.Adapters;
 import dev.graft.peft.Method;
+import dev.graft.peft.train.TrainConfig;
 import dev.graft.peft.Targets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -44,8 +45,9 @@ final class MethodOptions implements IModelTransformer {
         return fields;
     }
 
+    /// A field named like a setting of training is `--adapter-…`.
     static String optionName(String field) {
-        return "--" + field.replace('_', '-');
+        return (TrainConfig.DEFAULT.toMap().containsKey(field) ? "--adapter-" : "--") + field.replace('_', '-');
     }
 
     /// The method's adapter with the fields given on the command line. What is wrong is a usage error that names the option.

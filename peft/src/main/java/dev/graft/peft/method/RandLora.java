@@ -19,7 +19,8 @@ import dev.graft.tensor.op.Dropout;
 /// λ: [r, n], γ: [n, min(in, out)]; A: [r, 1, ·], B: [·, n, r] random, frozen, one pair for all layers
 /// ```
 /// The pair is as large as the largest layer asks for, and each takes its first elements. Trained: `n (r + min(in, out))` per layer. Starts neutral: λ = 0,
-/// γ = 1/(its largest size). Merged: `W + s · V U`. That U and V count their rows and columns in two orders is PEFT's way, and what its files mean.
+/// γ = 1/(its largest size). Merged: `W + s · V U`. That U and V count their rows and columns in two orders is PEFT's way, and what its files mean. PEFT writes A and B below every
+/// layer, too; Graft reads that and writes them once, which PEFT reads with a warning.
 ///
 /// @param r rank of each product
 /// @param randloraAlpha α

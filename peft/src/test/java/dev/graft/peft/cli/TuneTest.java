@@ -158,6 +158,17 @@ class TuneTest {
     }
 
     @Test
+    void fieldsNamedLikeSettingsHaveOptionsOfTheirOwn() {
+        assertThat(tune("--method", "adalora", "--adapter-beta1", 0.5, "--beta1", 0.8, "--target-r", 3, "--steps", 3, "--batch-size", 2,
+                "--loraplus-lr-ratio", 16)).as(err.toString()).isZero();
+        assertThat(Json.read(folder.resolve("out/adapter_config.json")).toMap()).containsEntry("beta1", 0.5).containsEntry("total_step", 3)
+                .containsKey("rank_pattern");
+        assertThat(training().requireObject("settings").toMap()).containsEntry("beta1", 0.8).containsEntry("loraplus_lr_ratio", 16);
+        assertThat(graft("methods", "adalora")).isZero();
+        assertThat(out.toString()).contains("--adapter-beta1 ", "--deltaT ");
+    }
+
+    @Test
     void everyMethodTrains() {
         Map<String, String> sizes = Map.of("fourierft", "--n-frequency=50", "oft", "--oft-block-size=8", "road", "--group-size=4", "bitfit",
                 "--add-bias", "compacter",
