@@ -163,7 +163,7 @@ class TuneTest {
                 "--loraplus-lr-ratio", 16)).as(err.toString()).isZero();
         assertThat(Json.read(folder.resolve("out/adapter_config.json")).toMap()).containsEntry("beta1", 0.5).containsEntry("total_step", 3)
                 .containsKey("rank_pattern");
-        assertThat(training().requireObject("settings").toMap()).containsEntry("beta1", 0.8).containsEntry("loraplus_lr_ratio", 16);
+        assertThat(training().requireObject("settings").toMap()).containsEntry("beta1", 0.8).containsEntry("loraplus_lr_ratio", 16.0);
         assertThat(graft("methods", "adalora")).isZero();
         assertThat(out.toString()).contains("--adapter-beta1 ", "--deltaT ");
     }
