@@ -9,6 +9,7 @@ import dev.graft.models.io.Json;
 import dev.graft.nn.Linear;
 import dev.graft.peft.method.Bottleneck;
 import dev.graft.peft.method.Lora;
+import dev.graft.peft.method.PrefixTuning;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -41,6 +42,20 @@ class ParameterCountTest {
     }
 
     @ParameterizedTest
+    @CsvSource({"10, 2621440, 4096000, 2457600, 2293760", "30, 7864320, 12288000, 7372800, 6881280"})
+    void prefixesOnEveryArchitecture(int tokens, long llama7b, long llama13b, long bloomz7b1, long gptj6b) {
+        Adapter prefix = PrefixTuning.DEFAULT.with("num_virtual_tokens", tokens);
+        assertThat(Graft.plan(llama(4096, 11008, 32, 32), prefix).count()).isEqualTo(llama7b);
+        assertThat(Graft.plan(llama(5120, 13824, 40, 40), prefix).count()).isEqualTo(llama13b);
+        assertThat(Graft
+                .plan(empty(Map.of("model_type", "bloom", "vocab_size", 250880, "hidden_size", 4096, "n_layer", 30, "n_head", 32)), prefix)
+                .count()).isEqualTo(bloomz7b1);
+        assertThat(Graft.plan(
+                empty(Map.of("model_type", "gptj", "vocab_size", 50400, "n_embd", 4096, "n_layer", 28, "n_head", 16, "rotary_dim", 64)),
+                prefix).count()).isEqualTo(gptj6b);
+    }
+
+    @ParameterizedTest
     @CsvSource({"7, 8, 19988480", "7, 32, 79953920", "7, 64, 159907840"})
     void llama2WithLoraEverywhere(int billions, int rank, long trained) {
         Adapter lora = Lora.of(rank, 16).with("target_modules", "all-linear");
@@ -55,10 +70,12 @@ class ParameterCountTest {
     }
 
     private static CausalLm llama(int hidden, int intermediate, int layers, int heads) {
-        return ModelLoader.empty(Json.parse(
-                Json.format(Map.of("model_type", "llama", "vocab_size", 32000, "hidden_size", hidden, "intermediate_size", intermediate,
-                        "num_hidden_layers", layers, "num_attention_heads", heads)),
-                "llama"));
+        return empty(Map.of("model_type", "llama", "vocab_size", 32000, "hidden_size", hidden, "intermediate_size", intermediate,
+                "num_hidden_layers", layers, "num_attention_heads", heads));
+    }
+
+    private static CausalLm empty(Map<String, Object> config) {
+        return ModelLoader.empty(Json.parse(Json.format(config), "config.json"));
     }
 
     /// Architectures by the shapes of the layers that adapters go to.
