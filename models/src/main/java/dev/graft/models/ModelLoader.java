@@ -40,7 +40,8 @@ public final class ModelLoader {
     private static final Map<String, Function<JsonObject, CausalLm>> ARCHITECTURES = new TreeMap<>(Map.of(
             BloomConfig.MODEL_TYPE, json -> new Bloom(BloomConfig.of(json)),
             GptJConfig.MODEL_TYPE, json -> new GptJ(GptJConfig.of(json)),
-            LlamaConfig.MODEL_TYPE, json -> new Llama(LlamaConfig.of(json))));
+            LlamaConfig.MODEL_TYPE, json -> new Llama(LlamaConfig.of(json)),
+            LlamaConfig.MISTRAL, json -> new Llama(LlamaConfig.of(json))));
 
     private static final int SHOWN = 10;
 

@@ -32,12 +32,14 @@ import java.util.TreeMap;
 /// @param bos begin-of-text token
 /// @param eos end-of-text tokens
 /// @param pad padding token
+/// @param modelType `llama`, or `mistral`: the same model, where no window slides over the text
 public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headDim, double normEps,
         double ropeTheta,
         RopeScaling ropeScaling, int maxPositions, boolean attentionBias, boolean mlpBias, boolean tied, double initializerRange,
         OptionalInt bos,
-        List<Integer> eos, OptionalInt pad) implements ModelConfig {
+        List<Integer> eos, OptionalInt pad, String modelType) implements ModelConfig {
     public static final String MODEL_TYPE = "llama";
+    public static final String MISTRAL = "mistral";
 
     /// Ten times any model there is; beyond it lies only a broken file.
     private static final int MAX_WIDTH = 1 << 20;
@@ -53,12 +55,22 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         eos = List.copyOf(eos);
     }
 
-    /// From config.json. What is absent has the default of Hugging Face's `LlamaConfig`; what this model does not compute is refused, naming the key.
+    /// One whose `model_type` is `llama`.
+    public LlamaConfig(int vocab, int hidden, int intermediate, int layers, int heads, int keyValueHeads, int headDim, double normEps,
+            double ropeTheta, RopeScaling ropeScaling, int maxPositions, boolean attentionBias, boolean mlpBias, boolean tied,
+            double initializerRange, OptionalInt bos, List<Integer> eos, OptionalInt pad) {
+        this(vocab, hidden, intermediate, layers, heads, keyValueHeads, headDim, normEps, ropeTheta, ropeScaling, maxPositions,
+                attentionBias, mlpBias, tied, initializerRange, bos, eos, pad, MODEL_TYPE);
+    }
+
+    /// From config.json. What is absent has the default of Hugging Face's `LlamaConfig`, or `MistralConfig`; what this model does not compute is refused, naming the key.
     public static LlamaConfig of(JsonObject json) {
-        refuseOtherArithmetic(json);
+        boolean mistral = json.optString("model_type", MODEL_TYPE).equals(MISTRAL);
+        int positions = json.optSize("max_position_embeddings", mistral ? 131072 : 2048);
+        refuseOtherArithmetic(json, positions, mistral);
         int hidden = json.optSize("hidden_size", 4096);
         int heads = json.optSize("num_attention_heads", 32);
-        int keyValueHeads = json.optSize("num_key_value_heads", heads);
+        int keyValueHeads = json.optSize("num_key_value_heads", mistral ? 8 : heads);
         if (heads % keyValueHeads != 0) {
             throw json.problem("num_key_value_heads", "must divide num_attention_heads, got " + keyValueHeads + " and " + heads);
         }
@@ -79,13 +91,14 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         if (theta <= 0) throw json.problem("rope_theta", "must be above 0, got " + theta);
         double eps = json.optDouble("rms_norm_eps", 1e-6);
         if (eps < 0) throw json.problem("rms_norm_eps", "must not be negative, got " + eps);
-        return new LlamaConfig(json.optSize("vocab_size", 32000), hidden, json.optSize("intermediate_size", 11008),
+        return new LlamaConfig(json.optSize("vocab_size", 32000), hidden, json.optSize("intermediate_size", mistral ? 14336 : 11008),
                 json.optSize("num_hidden_layers", 32), heads,
                 keyValueHeads, headDim, eps, theta, scaling.map(RopeScaling::of).orElse(new RopeScaling.None()),
-                json.optSize("max_position_embeddings", 2048),
+                positions,
                 json.optBoolean("attention_bias", false), json.optBoolean("mlp_bias", false), json.optBoolean("tie_word_embeddings", false),
                 json.optDouble("initializer_range", 0.02), ModelConfig.token(json, "bos_token_id", 1),
-                ModelConfig.tokens(json, "eos_token_id", 2), json.optInt("pad_token_id"));
+                ModelConfig.tokens(json, "eos_token_id", 2), json.optInt("pad_token_id"),
+                mistral ? MISTRAL : MODEL_TYPE);
     }
 
     /// Rotary frequencies after scaling, `[headDim / 2]`.
@@ -93,17 +106,14 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         return Arrays.stream(Rotary.frequencies(ropeTheta, headDim)).map(ropeScaling::scale).toArray();
     }
 
-    @Override
-    public String modelType() {
-        return MODEL_TYPE;
-    }
-
     /// Both spellings of the rotary keys, for readers of either age.
     @Override
     public Map<String, Object> toJson() {
         Map<String, Object> json = new LinkedHashMap<>();
-        json.put("architectures", List.of("LlamaForCausalLM"));
-        json.put("model_type", MODEL_TYPE);
+        boolean mistral = modelType.equals(MISTRAL);
+        json.put("architectures", List.of(mistral ? "MistralForCausalLM" : "LlamaForCausalLM"));
+        json.put("model_type", modelType);
+        if (mistral) json.put("sliding_window", null);                              // absent, it would be 4096
         json.put("vocab_size", vocab);
         json.put("hidden_size", hidden);
         json.put("intermediate_size", intermediate);
@@ -127,12 +137,18 @@ public record LlamaConfig(int vocab, int hidden, int intermediate, int layers, i
         return json;
     }
 
-    private static void refuseOtherArithmetic(JsonObject json) {
+    private static void refuseOtherArithmetic(JsonObject json, int positions, boolean mistral) {
         String act = json.optString("hidden_act", "silu");
         if (!act.equals("silu") && !act.equals("swish"))
             throw json.problem("hidden_act", "is '" + act + "'; LLaMA is computed with silu only");
-        if (json.has("sliding_window") && json.optBoolean("use_sliding_window", true)) {
-            throw json.problem("sliding_window", "is active; every token attends to all before it here");
+        int window = json.optInt("sliding_window").orElse(mistral && !json.keys().contains("sliding_window") ? 4096 : positions);
+        if (window < positions && json.optBoolean("use_sliding_window", true)) {
+            throw json.problem("sliding_window", "is active: it is " + window + " and max_position_embeddings " + positions
+                    + "; every token attends to all before it here");
+        }
+        if (mistral) {
+            for (String bias : List.of("attention_bias", "mlp_bias"))
+                if (json.optBoolean(bias, false)) throw json.problem(bias, "is set; Mistral has no biases");
         }
         if (json.optStrings("layer_types").orElse(List.of()).stream().anyMatch(t -> !t.equals("full_attention"))) {
             throw json.problem("layer_types", "may only list full_attention");

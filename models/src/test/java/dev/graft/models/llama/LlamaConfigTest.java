@@ -82,7 +82,7 @@ class LlamaConfigTest {
             "{'rope_parameters': {'rope_type': 'default', 'partial_rotary_factor': 0.5}} | partial_rotary_factor",
             "{'partial_rotary_factor': 0.5}                                     | partial_rotary_factor",
             "{'hidden_act': 'gelu'}                                             | \"hidden_act\" is 'gelu'",
-            "{'sliding_window': 4096}                                           | \"sliding_window\" is active",
+            "{'sliding_window': 1024}                                           | \"sliding_window\" is active: it is 1024 and max_position_embeddings 2048",
             "{'layer_types': ['full_attention', 'sliding_attention']}           | layer_types",
             "{'attn_logit_softcapping': 30.0}                                   | attn_logit_softcapping",
             "{'attention_dropout': 0.1}                                         | attention_dropout",
@@ -102,13 +102,39 @@ class LlamaConfigTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"{'sliding_window': 4096, 'use_sliding_window': false}", "{'sliding_window': null}",
+    @ValueSource(strings = {"{'sliding_window': 4096, 'use_sliding_window': false}", "{'sliding_window': null}", "{'sliding_window': 2048}",
             "{'quantization_config': null}",
             "{'layer_types': ['full_attention']}", "{'attention_dropout': 0.0}", "{'hidden_act': 'swish'}", "{'pretraining_tp': 2}",
             "{'rope_scaling': null}", "{'num_key_value_heads': null, 'head_dim': null}",
             "{'temperature': 0.6, 'use_cache': true, 'transformers_version': '4'}"})
     void whatMakesNoDifferenceIsAccepted(String json) {
         assertThat(config(json)).isEqualTo(config("{}"));
+    }
+
+    @Test
+    void aMistralWithoutAWindowIsALlamaAndIsWrittenAsWhatItWas() {
+        LlamaConfig c = config("{'model_type': 'mistral', 'sliding_window': null, 'max_position_embeddings': 32768, 'rope_theta': 1e6}");
+        assertThat(c.keyValueHeads()).isEqualTo(8);
+        assertThat(c.intermediate()).isEqualTo(14336);
+        assertThat(c.modelType()).isEqualTo("mistral");
+        String written = Json.format(c.toJson());
+        assertThat(config(written)).isEqualTo(c);
+        assertThat(Json.parse(written, "").toMap()).containsEntry("sliding_window", null).containsEntry("model_type", "mistral")
+                .containsEntry("architectures", List.of("MistralForCausalLM"));
+        assertThat(config("{'model_type': 'mistral', 'sliding_window': 4096, 'max_position_embeddings': 4096}").maxPositions())
+                .isEqualTo(4096);
+        try (Llama model = new Llama(config("{'model_type': 'mistral', 'sliding_window': null}"))) {
+            assertThat(model.parameterCount()).isEqualTo(7_241_732_096L);                      // Mistral 7B
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {
+            "{'model_type': 'mistral'}                                                           | \"sliding_window\" is active: it is 4096 and max_position_embeddings 131072",
+            "{'model_type': 'mistral', 'sliding_window': 4096, 'max_position_embeddings': 32768} | \"sliding_window\" is active",
+            "{'model_type': 'mistral', 'sliding_window': null, 'attention_bias': true}           | \"attention_bias\" is set; Mistral has no biases"})
+    void aMistralThatNeedsMoreIsRefusedByName(String json, String message) {
+        assertThatThrownBy(() -> config(json)).isInstanceOf(CheckpointException.class).hasMessageContaining(message);
     }
 
     private static LlamaConfig config(String json) {
