@@ -30,7 +30,8 @@ class ForPeftTest {
     /// The three architectures, and their names for the same places.
     private enum Base {
         /// No bias at o_proj, which PEFT would add once more with LLaMA-Adapter.
-        LLAMA(() -> Tiny.llama(Map.of("attention_bias", false, "mlp_bias", true)), "embed_tokens", "q_proj", "v_proj", "down_proj", "layers"),
+        LLAMA(() -> Tiny.llama(Map.of("attention_bias", false, "mlp_bias", true)), "embed_tokens", "q_proj", "v_proj", "down_proj",
+                "layers"),
         BLOOM(Tiny::bloom, "word_embeddings", "query_key_value", "dense_h_to_4h", "dense_4h_to_h", "h"),
         GPTJ(Tiny::gptj, "wte", "q_proj", "v_proj", "fc_out", "h");
 
