@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// The results of one run, with where they were measured: one JSON file.
 public record Ledger(Environment environment, List<Result> results) {
@@ -30,7 +31,7 @@ public record Ledger(Environment environment, List<Result> results) {
     }
 
     /// A Markdown table: time, rates, and shares of the peaks measured in this run with as many threads.
-    String table() {
+    private String table() {
         StringBuilder text = new StringBuilder("""
                 | bench | parameters | threads | median | of JVMs, min – max | tokens/s | GFLOP/s | GB/s | share of peak | peak resident |
                 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -47,7 +48,7 @@ public record Ledger(Environment environment, List<Result> results) {
     }
 
     /// A Markdown table of ours and of other libraries' that do the same on as many threads; empty without any.
-    String againstPeers() {
+    private String againstPeers() {
         StringBuilder text = new StringBuilder();
         for (Result theirs : results) {
             for (Result ours : results) {
@@ -62,6 +63,33 @@ public record Ledger(Environment environment, List<Result> results) {
             }
         }
         return text.toString();
+    }
+
+    /// A Markdown table of what is measured by a result of this run; empty without any.
+    private String besideBaselines() {
+        StringBuilder text = new StringBuilder();
+        for (Result r : results) {
+            for (Result base : results) {
+                if (!r.isMeasuredBy(base)) continue;
+                if (text.isEmpty()) text.append("""
+                        | bench | parameters | threads | median | time | peak resident |
+                        | --- | --- | --- | --- | --- | --- |
+                        """);
+                text.append("| %s | %s | %d | %s | %.2fx that of %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(),
+                        time(r.seconds()), r.seconds() / base.seconds(), params(r.baseline()), memory(r, base)));
+            }
+        }
+        return text.toString();
+    }
+
+    private static String memory(Result r, Result base) {
+        if (r.peakResident() == null || base.peakResident() == null) return memory(r);
+        return "%s, %+.0f".formatted(memory(r), (r.peakResident() - base.peakResident()) / 1e6);
+    }
+
+    /// All tables.
+    String tables() {
+        return Stream.of(table(), againstPeers(), besideBaselines()).filter(t -> !t.isEmpty()).collect(Collectors.joining("\n"));
     }
 
     /// A library, and at which of its parameters that are no part of the task or of its name.

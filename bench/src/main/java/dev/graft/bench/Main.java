@@ -1,5 +1,7 @@
 package dev.graft.bench;
 
+import dev.graft.peft.Adapters;
+import dev.graft.peft.Method;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -7,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.openjdk.jmh.runner.NoBenchmarksException;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
@@ -24,6 +27,8 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 public final class Main {
     private static final List<String> JVM = List.of("--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
             "-Xmx2g");
+
+    private static final String ALL_METHODS = Adapters.ALL.stream().map(Method::name).collect(Collectors.joining(","));
 
     private Main() {
     }
@@ -58,6 +63,7 @@ public final class Main {
         List<String> threads = List.of(option(args, "--threads", String.valueOf(Runtime.getRuntime().availableProcessors())).split(","));
         int rounds = Integer.parseInt(option(args, "--rounds", "1"));
         String out = option(args, "--out", null);
+        args.replaceAll(a -> a.equals("method=all") ? "method=" + ALL_METHODS : a);
         CommandLineOptions jmh = new CommandLineOptions(args.toArray(String[]::new));
         if (jmh.shouldList() || jmh.shouldListWithParams()) {
             if (jmh.shouldList()) new Runner(jmh).list();
@@ -73,7 +79,7 @@ public final class Main {
                 }
             }
             Ledger ledger = new Ledger(environment, List.copyOf(results.values()));
-            System.out.println(ledger.table() + "\n" + ledger.againstPeers());
+            System.out.println(ledger.tables());
             if (out != null) ledger.write(Path.of(out));                         // each round: a run is long, and its last bench may fail
         }
         if (out != null) System.out.println("wrote " + out);
@@ -128,6 +134,7 @@ public final class Main {
               graft bench 'MatMulBench|PeakBench' --threads 1,2 --out bench/results/gemm.json
               graft bench MatMulBench -p shape=512x2048x2048 -p form=NT -f 1
               graft bench --peers 'TrainingStepBench|LibtorchStepBench' --threads 1,2 --rounds 5
+              graft bench MethodStepBench -p method=all      a training step of each of graft methods
               graft bench -lp            all benches and their parameters
               graft bench report         bench/RESULTS.md from bench/results/*.json
             """;

@@ -22,9 +22,7 @@ final class Report {
             text.append("\n## ").append(file.getFileName().toString().replaceAll("\\.json$", "")).append("\n\n");
             text.append(
                     "%s, %d cores, %s, JDK %s, %s, commit %s.%n%n".formatted(e.cpu(), e.cores(), e.os(), e.jdk(), e.date(), e.commit()));
-            text.append("    ").append(e.command()).append("\n\n").append(ledger.table());
-            String peers = ledger.againstPeers();
-            if (!peers.isEmpty()) text.append("\n").append(peers);
+            text.append("    ").append(e.command()).append("\n\n").append(ledger.tables());
         }
         return text.toString();
     }

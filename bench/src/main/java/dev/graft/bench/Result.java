@@ -16,10 +16,11 @@ import org.openjdk.jmh.results.RunResult;
 /// @param perJvm median seconds a call, one per fresh JVM
 /// @param samples seconds a call of every iteration
 /// @param peer what of ours it stands beside, if it is another library's; else null
+/// @param baseline parameters of the result that it is measured by, where its bench has one; else null
 /// @param peakResident most bytes of physical memory that any of the processes held; null where the system does not say
 /// @param mappedResident how many of them were pages of mapped files
 public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes,
-        double tokens, Peer peer, Double peakResident, Double mappedResident) {
+        double tokens, Peer peer, Map<String, String> baseline, Double peakResident, Double mappedResident) {
 
     static Result of(RunResult run, int threads) {
         BenchmarkParams p = run.getParams();
@@ -32,14 +33,16 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         String method = p.getBenchmark().substring(p.getBenchmark().lastIndexOf('.') + 1);
         Work work = bench instanceof Work.PerMethod known ? known.workOf(method) : new Work(0, 0);
         Peer peer = bench instanceof Peer.Known known ? known.peer() : null;
+        Map<String, String> baseline = bench instanceof Baseline known ? known.baseline() : null;
         String name = p.getBenchmark().replace("dev.graft.bench.", "");
-        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peer,
+        return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peer, baseline,
                 memory(run, PeakResident.LABEL), memory(run, PeakResident.MAPPED));
     }
 
     /// This and a later measurement of the same, as one.
     Result and(Result later) {
         return new Result(bench, params, threads, joined(perJvm, later.perJvm), joined(samples, later.samples), flops, bytes, tokens, peer,
+                baseline,
                 larger(peakResident, later.peakResident), larger(mappedResident, later.mappedResident));
     }
 
@@ -60,6 +63,14 @@ public record Result(String bench, Map<String, String> params, int threads, doub
     boolean standsBeside(Result other) {
         return other.peer != null && threads == other.threads && bench.equals(other.peer.bench())
                 && params.entrySet().containsAll(other.peer.params().entrySet());
+    }
+
+    /// Whether the other is the one that this is measured by.
+    boolean isMeasuredBy(Result other) {
+        if (baseline == null || threads != other.threads || !bench.equals(other.bench)) return false;
+        Map<String, String> wanted = new TreeMap<>(params);
+        wanted.putAll(baseline);
+        return wanted.equals(other.params);
     }
 
     private static DoubleStream times(BenchmarkResult r) {

@@ -3,7 +3,6 @@ package dev.graft.bench.model;
 import dev.graft.bench.Work;
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
-import dev.graft.models.Inputs;
 import dev.graft.models.LoadOptions;
 import dev.graft.models.LoadOptions.Weights;
 import dev.graft.models.ModelLoader;
@@ -11,13 +10,7 @@ import dev.graft.models.generate.Session;
 import dev.graft.models.io.Checkpoint;
 import dev.graft.models.io.Entry;
 import dev.graft.models.io.Json;
-import dev.graft.optim.AdamW;
 import dev.graft.peft.Adapters;
-import dev.graft.peft.Peft;
-import dev.graft.peft.train.CausalLoss;
-import dev.graft.tensor.Grads;
-import dev.graft.tensor.Tape;
-import dev.graft.tensor.Tensor;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -119,21 +112,16 @@ public class LargeModelBench implements Work.PerMethod {
         @Param("lora")
         public String method;
 
-        private Peft peft;
-        private AdamW optimizer;
+        private AdapterStep run;
 
         @Setup
         public void attach(Opened opened) {
-            try (var _ = dev.graft.tensor.Scope.open()) {
-                peft = Peft.attach(opened.model, Adapters.named(method).defaults());
-                optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT);
-            }
+            run = new AdapterStep(opened.model, Adapters.named(method).defaults());
         }
 
         @TearDown
         public void close() {
-            optimizer.close();
-            peft.close();
+            run.close();
         }
     }
 
@@ -177,13 +165,7 @@ public class LargeModelBench implements Work.PerMethod {
     /// Forward, backward and AdamW over the prompt.
     @Benchmark
     public double step(Opened opened, Adapted adapted) {
-        int[][] ids = {opened.prompt};
-        try (Tape tape = Tape.training(1); Grads grads = Grads.open()) {
-            Tensor loss = CausalLoss.losses(opened.model, Inputs.of(ids, null), ids).mean();
-            tape.backward(loss, grads);
-            adapted.optimizer.step(grads, 1e-3);
-            return loss.item();
-        }
+        return adapted.run.step(new int[][] {opened.prompt});
     }
 
     @Override

@@ -1,17 +1,11 @@
 package dev.graft.bench.model;
 
+import dev.graft.bench.Baseline;
 import dev.graft.bench.Work;
 import dev.graft.models.CausalLm;
-import dev.graft.models.Inputs;
-import dev.graft.optim.AdamW;
 import dev.graft.peft.Adapters;
-import dev.graft.peft.Peft;
-import dev.graft.peft.train.CausalLoss;
-import dev.graft.tensor.Backends;
-import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
-import dev.graft.tensor.Tape;
-import dev.graft.tensor.Tensor;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -28,52 +22,44 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// One training step of each method, to be read beside LoRA's: forward, backward, AdamW; batch 4 × 64 tokens, the method's defaults, every token predicted.
+/// One training step of a method: forward, backward, penalty, AdamW, and what the method does after it; batch 4 × 64 tokens, the method's defaults, every token predicted. On
+/// [TrainingStepBench]'s LLaMA, with biases in its layers, so that BitFit finds some.
 ///
+/// ```
+/// graft bench MethodStepBench -p method=all          every one of graft methods, beside LoRA
+/// ```
 /// No flops: beyond the passes over frozen products, which all methods have, each has its own.
 @State(org.openjdk.jmh.annotations.Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
-@Fork(1)
+@Fork(3)
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 3, time = 1)
-public class MethodStepBench implements Work.Known {
+public class MethodStepBench implements Work.Known, Baseline {
     private static final int BATCH = 4;
     private static final int TOKENS = 64;
 
-    /// All of `graft methods` but BitFit, which finds no bias in a LLaMA.
-    @Param({"lora", "series-h", "series", "parallel", "scaled-parallel", "loha", "lokr", "vera", "randlora", "fourierft", "hira", "miss",
-            "dora", "ia3", "hra", "oft", "boft", "road", "ln-tuning", "houlsby", "pfeiffer", "par-bn", "compacter", "compacter++", "prompt",
-            "p-tuning", "llama-adapter", "prefix"})
+    /// Its name in `graft methods`.
+    @Param("lora")
     public String method;
 
     private CausalLm model;
-    private Peft peft;
-    private AdamW optimizer;
+    private AdapterStep adapted;
     private int[][] ids;
-    private int[][] labels;
 
     @Setup
     public void build() {
         try (var _ = Scope.open()) {
-            model = RandomModels.training();
-            peft = Peft.attach(model, Adapters.named(method).defaults());
-            optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT);
+            model = RandomModels.training(true);
         }
+        adapted = new AdapterStep(model, Adapters.named(method).defaults());
         SplittableRandom random = new SplittableRandom(1);
         ids = IntStream.range(0, BATCH).mapToObj(_ -> random.ints(TOKENS + 1, 0, model.config().vocab()).toArray()).toArray(int[][]::new);
-        labels = ids;
     }
 
     @Benchmark
     public double step() {
-        try (Tape tape = Tape.training(1); Grads grads = Grads.open()) {
-            Tensor loss = CausalLoss.losses(model, Inputs.of(ids, null), labels).mean();
-            tape.backward(loss, grads);
-            optimizer.step(grads, 1e-3);
-            Backends.best().await();
-            return loss.item();
-        }
+        return adapted.step(ids);
     }
 
     @Override
@@ -81,10 +67,14 @@ public class MethodStepBench implements Work.Known {
         return new Work(0, 0, BATCH * TOKENS);
     }
 
+    @Override
+    public Map<String, String> baseline() {
+        return Map.of("method", "lora");
+    }
+
     @TearDown(Level.Trial)
     public void close() {
-        optimizer.close();
-        peft.close();
+        adapted.close();
         model.close();
     }
 }

@@ -32,8 +32,10 @@ public final class RandomModels {
     }
 
     /// The model that training steps are measured on: hidden 768, 6 layers, 12 heads, MLP 2048, vocabulary 8192.
-    static CausalLm training() {
-        return fill(llama(8192, 768, 2048, 6, 12, 12), "f32");
+    ///
+    /// @param biased whether its layers have biases
+    static CausalLm training(boolean biased) {
+        return fill(llama(8192, 768, 2048, 6, 12, 12, biased), "f32");
     }
 
     /// The model that reading and decoding are measured on: [#decodingShape] with values.
@@ -43,7 +45,7 @@ public final class RandomModels {
 
     /// 159 M parameters, none of them filled: hidden 1024, 8 layers, 16 heads, 8 key heads, MLP 2816, vocabulary 32000.
     public static CausalLm decodingShape() {
-        return llama(32000, 1024, 2816, 8, 16, 8);
+        return llama(32000, 1024, 2816, 8, 16, 8, false);
     }
 
     /// Any text does: what a pass costs does not depend on its tokens.
@@ -51,10 +53,10 @@ public final class RandomModels {
         return new SplittableRandom(1).ints(PROMPT, 3, 32000).toArray();
     }
 
-    private static CausalLm llama(int vocab, int hidden, int mlp, int layers, int heads, int keyHeads) {
+    private static CausalLm llama(int vocab, int hidden, int mlp, int layers, int heads, int keyHeads, boolean biased) {
         return new Llama(
                 new LlamaConfig(vocab, hidden, mlp, layers, heads, keyHeads, hidden / heads, 1e-5, 10_000, new RopeScaling.None(), 2048,
-                        false, false, false, 0.02, OptionalInt.of(1), List.of(2), OptionalInt.empty()));
+                        biased, biased, false, 0.02, OptionalInt.of(1), List.of(2), OptionalInt.empty()));
     }
 
     /// Fills one parameter after the other: beside what is stored, never more than one is held in f32.

@@ -2,16 +2,8 @@ package dev.graft.bench.model;
 
 import dev.graft.bench.Work;
 import dev.graft.models.CausalLm;
-import dev.graft.models.Inputs;
-import dev.graft.optim.AdamW;
-import dev.graft.peft.Peft;
 import dev.graft.peft.method.Lora;
-import dev.graft.peft.train.CausalLoss;
-import dev.graft.tensor.Backends;
-import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
-import dev.graft.tensor.Tape;
-import dev.graft.tensor.Tensor;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -41,32 +33,22 @@ public class TrainingStepBench implements Work.Known {
     private static final int TOKENS = 256;
 
     private CausalLm model;
-    private Peft peft;
-    private AdamW optimizer;
+    private AdapterStep adapted;
     private int[][] ids;
-    private int[][] labels;
 
     @Setup
     public void build() {
         try (var _ = Scope.open()) {
-            model = RandomModels.training();
-            peft = Peft.attach(model, Lora.of(8, 16, "q_proj", "v_proj"));
-            optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT);
+            model = RandomModels.training(false);
         }
+        adapted = new AdapterStep(model, Lora.of(8, 16, "q_proj", "v_proj"));
         SplittableRandom random = new SplittableRandom(1);
         ids = IntStream.range(0, BATCH).mapToObj(_ -> random.ints(TOKENS + 1, 0, model.config().vocab()).toArray()).toArray(int[][]::new);
-        labels = ids;
     }
 
     @Benchmark
     public double step() {
-        try (Tape tape = Tape.training(1); Grads grads = Grads.open()) {
-            Tensor loss = CausalLoss.losses(model, Inputs.of(ids, null), labels).mean();
-            tape.backward(loss, grads);
-            optimizer.step(grads, 1e-3);
-            Backends.best().await();
-            return loss.item();
-        }
+        return adapted.step(ids);
     }
 
     @Override
@@ -77,8 +59,7 @@ public class TrainingStepBench implements Work.Known {
 
     @TearDown(Level.Trial)
     public void close() {
-        optimizer.close();
-        peft.close();
+        adapted.close();
         model.close();
     }
 }

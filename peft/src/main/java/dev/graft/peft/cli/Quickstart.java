@@ -215,15 +215,6 @@ final class Quickstart implements Callable<Integer> {
 
     /// In the record format of LLM-Adapters.
     private static void write(Path file, List<Item> items) throws IOException {
-        List<Map<String, String>> records = new ArrayList<>();
-        for (Item item : items) {
-            Map<String, String> record = new LinkedHashMap<>();
-            record.put("instruction", item.instruction());
-            record.put("input", item.input());
-            record.put("output", item.output());
-            record.put("answer", item.answer());
-            records.add(record);
-        }
-        new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), records);
+        new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), items.stream().map(Item::toJson).toList());
     }
 }

@@ -53,14 +53,7 @@ final class StudyInputs {
 
     private static void write(Path file, List<Item> items) throws IOException {
         StringBuilder text = new StringBuilder();
-        for (Item item : items) {
-            Map<String, String> record = new LinkedHashMap<>();
-            record.put("instruction", item.instruction());
-            record.put("input", item.input());
-            record.put("output", item.output());
-            record.put("answer", item.answer());
-            text.append(Json.line(record)).append('\n');
-        }
+        for (Item item : items) text.append(Json.line(item.toJson())).append('\n');
         Files.writeString(file, text);
     }
 

@@ -1,5 +1,7 @@
 package dev.graft.peft.eval;
 
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Objects;
 
 /// One record of a training or test set.
@@ -14,5 +16,15 @@ public record Item(String instruction, String input, String output, String answe
         Objects.requireNonNull(input, "input");
         Objects.requireNonNull(output, "output");
         Objects.requireNonNull(answer, "answer");
+    }
+
+    /// A record in the format of LLM-Adapters' files.
+    public Map<String, String> toJson() {
+        Map<String, String> record = new LinkedHashMap<>();
+        record.put("instruction", instruction);
+        record.put("input", input);
+        record.put("output", output);
+        record.put("answer", answer);
+        return record;
     }
 }

@@ -93,11 +93,7 @@ public final class ResultFiles {
 
     private static Map<String, Object> record(Task task, Item item, Response response) {
         String prediction = response.verdict().prediction();
-        Map<String, Object> record = new LinkedHashMap<>();
-        record.put("instruction", item.instruction());
-        record.put("input", item.input());
-        record.put("output", item.output());
-        record.put("answer", item.answer());
+        Map<String, Object> record = new LinkedHashMap<>(item.toJson());
         record.put("output_pred", response.text());
         record.put("pred", task.kind() == Task.Kind.NUMERIC ? (Object) Double.valueOf(prediction) : prediction);
         record.put("flag", response.verdict().correct());
