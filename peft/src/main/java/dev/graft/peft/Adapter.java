@@ -67,20 +67,17 @@ public interface Adapter {
 
     /// Names of the layers this goes to when the targets name none, by `model_type`: those of queries and values, as most methods of PEFT have it.
     default Map<String, List<String>> usualTargets() {
-        return Targets.QUERY_AND_VALUE;
+        return Placements.queryAndValue();
     }
 
-    /// Names of the layers this goes to in a model of this `model_type` when the targets name none.
+    /// Names of the layers that a place stands for, by `model_type`: all layers there, unless the method has its own.
+    default Map<String, List<String>> targetsAt(Targets.Place place) {
+        return Placements.layers(place);
+    }
+
+    /// Those of [#usualTargets] for one `model_type`. Throws when the method has none for it.
     default List<String> defaultTargets(String modelType) {
-        List<String> names = usualTargets().get(modelType);
-        if (names != null) return names;
-        throw new AdapterException("please specify target_modules: " + this.getClass().getSimpleName() + " has no default for model_type '"
-                + modelType + "'");
-    }
-
-    /// Names of the layers that a place stands for in a model of this `model_type`: all layers there, unless the method has its own.
-    default List<String> targetsAt(Targets.Place place, String modelType) {
-        return Placements.layers(place, modelType);
+        return Placements.of(modelType, usualTargets(), getClass().getSimpleName());
     }
 
     /// `none`, `all`, or a word that ends in `_only`.

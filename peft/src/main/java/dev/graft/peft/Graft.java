@@ -105,7 +105,8 @@ public final class Graft {
             String type = lm.config().modelType();
             Adapter named = isNamed ? adapter
                     : adapter.with("target_modules",
-                            names instanceof Targets.Place place ? adapter.targetsAt(place, type) : adapter.defaultTargets(type));
+                            names instanceof Targets.Place place ? Placements.of(type, adapter.targetsAt(place), "'" + place + "'")
+                                    : adapter.defaultTargets(type));
             return named.fitted(lm.config());
         }
         if (!isNamed) throw new AdapterException("please specify target_modules: only a CausalLm says which architecture it has");

@@ -2,11 +2,11 @@ package dev.graft.peft;
 
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.stream.Stream;
 
-/// The places that LLM-Adapters' study of placement compares (Hu et al. 2023, arXiv:2304.01933), for each architecture.
+/// What the architectures call the parts that adapters go to, and the places that LLM-Adapters' study of placement compares (Hu et al. 2023, arXiv:2304.01933).
 ///
 /// | | attn | mlp | both |
 /// |---|---|---|---|
@@ -15,15 +15,30 @@ import java.util.stream.Stream;
 ///
 /// Of LLaMA's MLP, parallel and lora take `up_proj` and `down_proj` and leave `gate_proj` out; of attention they leave out the projection of its output.
 /// A [Targets.Place] is all of them.
+///
+/// What is asked for comes as a map from `model_type`, for [Adapter#usualTargets] and [Adapter#targetsAt].
 public final class Placements {
-    /// @param attention all projections of attention
+    /// @param attention the sublayer
+    /// @param queryAndValue its projections of queries and of values, or the one that makes them all
+    /// @param projections all its projections, that of the output last
     /// @param opens layers that open the MLP
     /// @param closes the layer that closes it
     /// @param through layers of the MLP that the study goes to: all but LLaMA's gate
-    private record Layers(List<String> attention, List<String> opens, List<String> closes, List<String> through) {
+    private record Parts(String attention, List<String> queryAndValue, List<String> projections, List<String> opens, List<String> closes,
+            List<String> through) {
+        static Parts split(String attention, String output, String opens, String closes) {
+            return new Parts(attention, List.of("q_proj", "v_proj"), List.of("q_proj", "k_proj", "v_proj", output), List.of(opens),
+                    List.of(closes), List.of(opens, closes));
+        }
+
+        static Parts fused(String attention) {
+            return new Parts(attention, List.of("query_key_value"), List.of("query_key_value", "dense"), List.of("dense_h_to_4h"),
+                    List.of("dense_4h_to_h"), List.of("dense_h_to_4h", "dense_4h_to_h"));
+        }
+
         /// Of attention, what the study goes to.
         List<String> queriesKeysValues() {
-            return attention.subList(0, attention.size() - 1);
+            return projections.subList(0, projections.size() - 1);
         }
 
         List<String> mlp() {
@@ -31,16 +46,19 @@ public final class Placements {
         }
     }
 
-    private static final List<String> QKVO = List.of("q_proj", "k_proj", "v_proj", "out_proj");
+    private static final Parts LLAMA = new Parts("self_attn", List.of("q_proj", "v_proj"), List.of("q_proj", "k_proj", "v_proj", "o_proj"),
+            List.of("gate_proj", "up_proj"), List.of("down_proj"), List.of("up_proj", "down_proj"));
 
     // @formatter:off
-    private static final Map<String, Layers> ARCHITECTURES = new TreeMap<>(Map.of(
-            "llama",   new Layers(List.of("q_proj", "k_proj", "v_proj", "o_proj"), List.of("gate_proj", "up_proj"), List.of("down_proj"), List.of("up_proj", "down_proj")),
-            "bloom",   new Layers(List.of("query_key_value", "dense"), List.of("dense_h_to_4h"), List.of("dense_4h_to_h"), List.of("dense_h_to_4h", "dense_4h_to_h")),
-            "chatglm", new Layers(List.of("query_key_value", "dense"), List.of("dense_h_to_4h"), List.of("dense_4h_to_h"), List.of("dense_h_to_4h", "dense_4h_to_h")),
-            "gptj",    new Layers(QKVO, List.of("fc_in"), List.of("fc_out"), List.of("fc_in", "fc_out")),
-            "gpt_neo", new Layers(QKVO, List.of("c_fc"), List.of("c_proj"), List.of("c_fc", "c_proj")),
-            "opt",     new Layers(QKVO, List.of("fc1"), List.of("fc2"), List.of("fc1", "fc2"))));
+    private static final Map<String, Parts> ARCHITECTURES = new TreeMap<>(Map.of(
+            "llama",    LLAMA,
+            "mistral",  LLAMA,
+            "bloom",    Parts.fused("self_attention"),
+            "chatglm",  Parts.fused("self_attention"),
+            "gpt_neox", Parts.fused("attention"),
+            "gptj",     Parts.split("attn", "out_proj", "fc_in", "fc_out"),
+            "gpt_neo",  Parts.split("attn", "out_proj", "c_fc", "c_proj"),
+            "opt",      Parts.split("self_attn", "out_proj", "fc1", "fc2")));
     // @formatter:on
 
     private Placements() {
@@ -51,41 +69,61 @@ public final class Placements {
         return Stream.of("series", "parallel", "lora").flatMap(f -> Stream.of("attn", "mlp", "both").map(p -> f + "-" + p)).toList();
     }
 
-    /// Names of the layers that a placement stands for in a model of this `model_type`.
-    public static List<String> targets(String placement, String modelType) {
-        Layers layers = layers(modelType);
-        return switch (placement) {
-            case "series-attn" -> layers.opens;
-            case "series-mlp" -> layers.closes;
-            case "series-both" -> layers.mlp();
-            case "parallel-attn", "lora-attn" -> layers.queriesKeysValues();
-            case "parallel-mlp", "lora-mlp" -> layers.through;
-            case "parallel-both", "lora-both" -> joined(layers.queriesKeysValues(), layers.through);
+    /// Names of the layers that a placement of the study stands for.
+    public static Map<String, List<String>> targets(String placement) {
+        return named(switch (placement) {
+            case "series-attn" -> Parts::opens;
+            case "series-mlp" -> Parts::closes;
+            case "series-both" -> Parts::mlp;
+            case "parallel-attn", "lora-attn" -> Parts::queriesKeysValues;
+            case "parallel-mlp", "lora-mlp" -> Parts::through;
+            case "parallel-both", "lora-both" -> p -> joined(p.queriesKeysValues(), p.through);
             default -> throw new AdapterException("no placement '%s'; there are %s".formatted(placement, names()));
-        };
+        });
     }
 
-    /// Names of all layers at a place in a model of this `model_type`: LLaMA's attention is `q_proj`, `k_proj`, `v_proj` and `o_proj`, its MLP
-    /// `gate_proj`, `up_proj` and `down_proj`.
-    public static List<String> layers(Targets.Place place, String modelType) {
-        Layers layers = layers(modelType);
-        return switch (place) {
-            case ATTENTION -> layers.attention;
-            case MLP -> layers.mlp();
-            case BOTH -> joined(layers.attention, layers.mlp());
-        };
+    /// The same for one `model_type`.
+    public static List<String> targets(String placement, String modelType) {
+        return of(modelType, targets(placement), "a placement");
     }
 
-    /// The architectures there are places for.
-    static Set<String> modelTypes() {
-        return ARCHITECTURES.keySet();
+    /// Names of all layers at a place: LLaMA's attention is `q_proj`, `k_proj`, `v_proj` and `o_proj`, its MLP `gate_proj`, `up_proj` and `down_proj`.
+    public static Map<String, List<String>> layers(Targets.Place place) {
+        return named(switch (place) {
+            case ATTENTION -> Parts::projections;
+            case MLP -> Parts::mlp;
+            case BOTH -> p -> joined(p.projections, p.mlp());
+        });
     }
 
-    private static Layers layers(String modelType) {
-        Layers layers = ARCHITECTURES.get(modelType);
-        if (layers == null)
-            throw new AdapterException("no placements for model_type '%s'; there are %s".formatted(modelType, ARCHITECTURES.keySet()));
-        return layers;
+    /// Names of the sublayers at a place, each as a whole: LLaMA's are `self_attn` and `mlp`.
+    public static Map<String, List<String>> sublayers(Targets.Place place) {
+        return named(switch (place) {
+            case ATTENTION -> p -> List.of(p.attention);
+            case MLP -> _ -> List.of("mlp");
+            case BOTH -> p -> List.of(p.attention, "mlp");
+        });
+    }
+
+    /// Names of the projections of queries and values; where one layer makes them all, its.
+    public static Map<String, List<String>> queryAndValue() {
+        return named(Parts::queryAndValue);
+    }
+
+    private static Map<String, List<String>> named(Function<Parts, List<String>> which) {
+        Map<String, List<String>> names = new TreeMap<>();
+        ARCHITECTURES.forEach((type, parts) -> names.put(type, which.apply(parts)));
+        return names;
+    }
+
+    /// What is named for a `model_type`.
+    ///
+    /// @param what has names, as the answer to an architecture without any says it
+    static List<String> of(String modelType, Map<String, List<String>> names, String what) {
+        List<String> found = names.get(modelType);
+        if (found != null) return found;
+        throw new AdapterException("please specify target_modules: %s has no names of layers for model_type '%s', only for %s"
+                .formatted(what, modelType, new TreeMap<>(names).keySet()));
     }
 
     private static List<String> joined(List<String> a, List<String> b) {

@@ -29,13 +29,6 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
     /// Wherever the method goes by default.
     public static final Targets DEFAULT = new Targets(null, null, null, null, null);
 
-    private static final List<String> QUERY_VALUE = List.of("q_proj", "v_proj"), FUSED = List.of("query_key_value");
-
-    /// The projections of queries and values, by `model_type`; where one layer makes them all, that one.
-    public static final Map<String, List<String>> QUERY_AND_VALUE = Map.of("llama", QUERY_VALUE, "mistral", QUERY_VALUE, "gptj",
-            QUERY_VALUE,
-            "gpt_neo", QUERY_VALUE, "opt", QUERY_VALUE, "bloom", FUSED, "gpt_neox", FUSED, "chatglm", FUSED);
-
     /// No layers.
     public static final Targets NONE = DEFAULT.named(new Nowhere());
 
@@ -102,7 +95,7 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
                 case Listed(List<String> names) -> endsWithAny(path, names);
                 case Matching(String regex) -> path.matches(regex);
                 case AllLinear(),AllBlocks() -> true;
-                case Place place -> Placements.modelTypes().stream().anyMatch(t -> endsWithAny(path, Placements.layers(place, t)));
+                case Place place -> Placements.layers(place).values().stream().anyMatch(names -> endsWithAny(path, names));
                 case Nowhere() -> false;
             };
         }
@@ -184,7 +177,8 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
 
         @Override
         public boolean include(Layer layer, Module model) {
-            return model instanceof CausalLm lm && endsWithAny(layer.path(), Placements.layers(this, lm.config().modelType()));
+            return model instanceof CausalLm lm
+                    && endsWithAny(layer.path(), Placements.layers(this).getOrDefault(lm.config().modelType(), List.of()));
         }
 
         @Override

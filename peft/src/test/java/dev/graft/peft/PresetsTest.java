@@ -20,14 +20,14 @@ class PresetsTest {
             "parallel-attn, chatglm, query_key_value",
             "series-both, gptj, fc_in fc_out", "lora-both, gptj, q_proj k_proj v_proj fc_in fc_out", "series-mlp, gpt_neo, c_proj",
             "series-attn, opt, fc1",
-            "parallel-mlp, opt, fc1 fc2"})
+            "parallel-mlp, opt, fc1 fc2", "series-both, mistral, gate_proj up_proj down_proj"})
     void placementsAreTheLayersOfTheStudy(String placement, String modelType, String layers) {
         assertThat(Placements.targets(placement, modelType)).containsExactlyInAnyOrder(layers.split(" "));
     }
 
     /// Where the original's defaults are a place of the study, the lists agree.
     @ParameterizedTest
-    @CsvSource({"llama", "bloom", "chatglm", "gptj", "gpt_neo", "opt"})
+    @CsvSource({"llama", "bloom", "chatglm", "gptj", "gpt_neo", "opt", "mistral"})
     void theMethodsDefaultsAreAmongThem(String modelType) {
         assertThat(new HashSet<>(Bottleneck.DEFAULT.defaultTargets(modelType)))
                 .isEqualTo(new HashSet<>(Placements.targets("series-both", modelType)));
@@ -42,7 +42,8 @@ class PresetsTest {
         assertThatThrownBy(() -> Placements.targets("lora-everywhere", "llama"))
                 .hasMessageContaining("no placement 'lora-everywhere'; there are [series-attn, series-mlp");
         assertThatThrownBy(() -> Placements.targets("lora-attn", "rwkv"))
-                .hasMessageContaining("[bloom, chatglm, gpt_neo, gptj, llama, opt]");
+                .hasMessage("please specify target_modules: a placement has no names of layers for model_type 'rwkv', only for "
+                        + "[bloom, chatglm, gpt_neo, gpt_neox, gptj, llama, mistral, opt]");
         assertThatThrownBy(() -> RunPreset.named("math")).hasMessageContaining("math-llama-7b-lora, math-llama-7b-prefix");
     }
 

@@ -9,6 +9,7 @@ import dev.graft.nn.Parameter;
 import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.Attach;
+import dev.graft.peft.Placements;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
@@ -75,7 +76,7 @@ public record AdaptionPrompt(int adapterLen, Integer adapterLayers, String targe
 
     @Override
     public Map<String, List<String>> usualTargets() {
-        return Sublayers.at(Targets.Place.ATTENTION);
+        return Placements.sublayers(Targets.Place.ATTENTION);
     }
 
     @Override

@@ -17,7 +17,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /// Series and parallel bottleneck adapters as LLM-Adapters has them (Hu et al. 2023, arXiv:2304.01933; the ideas are those of Houlsby et al. 2019,
 /// Pfeiffer et al. 2020 and He et al. 2022).
@@ -52,23 +51,11 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
     public static final Bottleneck SCALED_PARALLEL = new Bottleneck(256, "tanh", 0, Scaling.LEARNED, true, false, "bert", "none",
             Targets.DEFAULT);
 
-    /// Where the adapters of an architecture go.
-    ///
-    /// @param before layers whose input a series adapter changes
-    /// @param after layers whose output it changes
-    /// @param parallel where parallel adapters go by default
-    private record Places(List<String> before, List<String> after, List<String> parallel) {
-    }
+    private static final Set<String> BEFORE = names("series-attn"), AFTER = names("series-mlp");
 
-    private static final Map<String, Places> PLACES = Map.of(
-            "llama", new Places(List.of("gate_proj", "up_proj"), List.of("down_proj"), List.of("q_proj", "v_proj", "k_proj")),
-            "bloom", new Places(List.of("dense_h_to_4h"), List.of("dense_4h_to_h"), List.of("query_key_value")),
-            "gptj", new Places(List.of("fc_in"), List.of("fc_out"), List.of("q_proj", "v_proj", "k_proj")),
-            "gpt_neo", new Places(List.of("c_fc"), List.of("c_proj"), List.of("q_proj", "v_proj", "k_proj")),
-            "opt", new Places(List.of("fc1"), List.of("fc2"), List.of("q_proj", "v_proj", "k_proj")),
-            "chatglm", new Places(List.of("dense_h_to_4h"), List.of("dense_4h_to_h"), List.of("query_key_value")));
-    private static final Set<String> BEFORE = new TreeSet<>(PLACES.values().stream().flatMap(p -> p.before.stream()).toList());
-    private static final Set<String> AFTER = new TreeSet<>(PLACES.values().stream().flatMap(p -> p.after.stream()).toList());
+    private static Set<String> names(String placement) {
+        return Placements.targets(placement).values().stream().flatMap(List::stream).collect(Collectors.toCollection(TreeSet::new));
+    }
 
     public Bottleneck {
         if (bottleneckSize < 1) throw new AdapterException("bottleneck_size must be at least 1, got " + bottleneckSize);
@@ -122,22 +109,18 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
 
     @Override
     public Map<String, List<String>> usualTargets() {
-        return PLACES.entrySet().stream().collect(Collectors.toMap(Map.Entry::getKey, e -> {
-            Places places = e.getValue();
-            if (useParallelAdapter) return places.parallel;
-            return useAdapterp ? places.after : Stream.concat(places.before.stream(), places.after.stream()).toList();
-        }));
+        return Placements.targets(useParallelAdapter ? "parallel-attn" : useAdapterp ? "series-mlp" : "series-both");
     }
 
     /// A series adapter at attention is one before the MLP, at its output, as in LLM-Adapters' study.
     @Override
-    public List<String> targetsAt(Targets.Place place, String modelType) {
-        if (useParallelAdapter) return Adapter.super.targetsAt(place, modelType);
+    public Map<String, List<String>> targetsAt(Targets.Place place) {
+        if (useParallelAdapter) return Adapter.super.targetsAt(place);
         return Placements.targets(switch (place) {
             case ATTENTION -> "series-attn";
             case MLP -> "series-mlp";
             case BOTH -> "series-both";
-        }, modelType);
+        });
     }
 
     @Override

@@ -8,6 +8,7 @@ import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.AdapterFormat;
 import dev.graft.peft.Attach;
+import dev.graft.peft.Placements;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
@@ -90,12 +91,12 @@ public record Compacter(double reductionFactor, String nonLinearity, int phmDim,
 
     @Override
     public Map<String, List<String>> usualTargets() {
-        return Sublayers.at(Targets.Place.BOTH);
+        return Placements.sublayers(Targets.Place.BOTH);
     }
 
     @Override
-    public List<String> targetsAt(Targets.Place place, String modelType) {
-        return Sublayers.at(place).get(modelType);
+    public Map<String, List<String>> targetsAt(Targets.Place place) {
+        return Placements.sublayers(place);
     }
 
     @Override

@@ -9,12 +9,14 @@ import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.AdapterFormat;
 import dev.graft.peft.Attach;
+import dev.graft.peft.Placements;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Dropout;
 import java.util.List;
+import java.util.Map;
 
 /// LoReFT, low-rank linear subspace fine-tuning of hidden states (Wu et al. 2024, arXiv:2404.03592), and its ablations.
 ///
@@ -113,8 +115,8 @@ public record LoReft(String variant, int r, int prefixPositions, int suffixPosit
     }
 
     @Override
-    public List<String> targetsAt(Targets.Place place, String modelType) {
-        return Sublayers.at(place).get(modelType);
+    public Map<String, List<String>> targetsAt(Targets.Place place) {
+        return Placements.sublayers(place);
     }
 
     @Override

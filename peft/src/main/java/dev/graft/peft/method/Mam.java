@@ -80,8 +80,8 @@ public record Mam(PromptShape prompt, boolean prefixProjection, Integer encoderH
     }
 
     @Override
-    public List<String> targetsAt(Targets.Place place, String modelType) {
-        return bottleneck().targetsAt(place, modelType);
+    public Map<String, List<String>> targetsAt(Targets.Place place) {
+        return bottleneck().targetsAt(place);
     }
 
     @Override
