@@ -11,7 +11,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.IntStream;
 
-/// Keys and values of the tokens a model has seen, per layer, so that decoding reads each token once. Owns its memory.
+/// Keys and values of the tokens a model has seen, per layer, and what else follows from them, so that decoding reads each token once. Owns its memory.
 ///
 /// Each layer has room for more tokens than it holds; new ones are written behind the old in place, and only when the room is used up is all
 /// moved to twice as much.
@@ -20,6 +20,7 @@ public final class KvCache implements AutoCloseable {
 
     private final Scope memory = Scope.detached();
     private final Map<Integer, KeysValues> layers = new HashMap<>();
+    private final Map<Object, Tensor> kept = new HashMap<>();
     private final int capacity;
     private int length;
 
@@ -44,7 +45,8 @@ public final class KvCache implements AutoCloseable {
 
     /// Bytes of memory taken.
     public long bytes() {
-        return layers.values().stream().mapToLong(kv -> kv.keys().spec().bytes() + kv.values().spec().bytes()).sum();
+        return layers.values().stream().mapToLong(kv -> kv.keys().spec().bytes() + kv.values().spec().bytes()).sum()
+                + kept.values().stream().mapToLong(t -> t.spec().bytes()).sum();
     }
 
     /// Writes one layer's keys and values `[B, T, K, D]` behind those held and returns all of them, `[B, length + T, K, D]`, where they lie. Once
@@ -76,7 +78,22 @@ public final class KvCache implements AutoCloseable {
         for (int row : rows)
             if (row < 0 || row >= held) throw new ShapeException("[kv_cache] row %d is outside 0 … %d".formatted(row, held - 1));
         if (Arrays.equals(rows, IntStream.range(0, held).toArray())) return;
-        layers.replaceAll((_, kv) -> new KeysValues(pick(kv.keys(), rows), pick(kv.values(), rows)));
+        layers.replaceAll((_, kv) -> new KeysValues(pick(kv.keys(), rows, length), pick(kv.values(), rows, length)));
+        kept.replaceAll((_, t) -> pick(t, rows, t.dim(1)));
+    }
+
+    /// Keeps a copy of values that belong to the rows, `[B, n, …]`. They follow [#reorder].
+    void keep(Object key, Tensor values) {
+        Tensor copy = room(values.spec(), values);
+        try (var _ = Scope.open(values.backend())) {
+            copy.assign(values);
+        }
+        kept.put(key, copy);
+    }
+
+    /// What was kept under a key, or null.
+    Tensor kept(Object key) {
+        return kept.get(key);
     }
 
     @Override
@@ -97,15 +114,15 @@ public final class KvCache implements AutoCloseable {
     private Tensor grow(Tensor held, Tensor like, int room) {
         Tensor larger = room(like.spec().with(like.shape().with(1, room)), like);
         if (held != null) {
-            for (int b = 0; b < held.dim(0) && length > 0; b++) copyRow(held, b, larger, b);
+            for (int b = 0; b < held.dim(0) && length > 0; b++) copyRow(held, b, larger, b, length);
             held.close();
         }
         return larger;
     }
 
-    private Tensor pick(Tensor held, int[] rows) {
+    private Tensor pick(Tensor held, int[] rows, int count) {
         Tensor picked = room(held.spec().with(held.shape().with(0, rows.length)), held);
-        for (int b = 0; b < rows.length; b++) copyRow(held, rows[b], picked, b);
+        for (int b = 0; b < rows.length; b++) copyRow(held, rows[b], picked, b, count);
         held.close();
         return picked;
     }
@@ -116,9 +133,9 @@ public final class KvCache implements AutoCloseable {
         }
     }
 
-    private void copyRow(Tensor from, int row, Tensor to, int toRow) {
+    private void copyRow(Tensor from, int row, Tensor to, int toRow, int count) {
         try (var _ = Scope.open(to.backend())) {
-            to.slice(0, toRow, toRow + 1).slice(1, 0, length).assign(from.slice(0, row, row + 1).slice(1, 0, length));
+            to.slice(0, toRow, toRow + 1).slice(1, 0, count).assign(from.slice(0, row, row + 1).slice(1, 0, count));
         }
     }
 

@@ -3,6 +3,7 @@ package dev.graft.models;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import java.util.function.Supplier;
 
 /// One pass over a batch: what attention needs besides the activations. S counts the keys in reach: virtual tokens, cached ones and the T of this pass.
 ///
@@ -34,15 +35,41 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
         return new Pass(positions, keys, mask, other, prefix, cache, prompts, virtual);
     }
 
-    /// 1 at the first and at the last tokens of each row's prompt, else 0: I32 `[B, T, 1]`. Padding, virtual tokens and what follows the prompt are none of them, so
+    /// 1 at the tokens of each row's prompt, else 0: I32 `[B, T, 1]`. Padding, virtual tokens and what follows the prompt are none of them, so
     /// decoding finds 0 where a pass over the whole text does.
+    public Tensor prompted() {
+        Tensor end = end(), begin = Tensor.full(end.spec(), virtual);
+        return shown(begin.le(positions).mul(positions.lt(end)));
+    }
+
+    /// The same of the first and the last tokens of prompts alone.
     public Tensor ends(int first, int last) {
+        Tensor end = end(), begin = Tensor.full(end.spec(), virtual);
+        return prompted().mul(positions.lt(begin.add(first)).max(end.sub(last).le(positions)).unsqueeze(2));
+    }
+
+    /// What follows from the prompts alone, `[B, …]`: made by the pass that reads them, kept with its cache, and given to the passes that go on from there.
+    ///
+    /// @param key whose it is: the same object in every pass
+    public Tensor ofPrompts(Object key, Supplier<Tensor> made) {
+        if (cache == null) return made.get();
+        if (cache.kept(key) == null) {
+            if (cache.length() > 0)
+                throw new TensorException(
+                        "the prompts in this cache were read without an adapter that is asked about them now; read them again");
+            cache.keep(key, made.get());
+        }
+        return cache.kept(key);
+    }
+
+    /// Position behind each row's prompt, `[B, 1]`.
+    private Tensor end() {
         if (prompts == null && cache != null && cache.length() > 0)
             throw new TensorException("a pass over a cache must say where the prompts end; see Inputs.prompts");
-        Tensor end = prompts == null ? positions.max(1).add(1) : prompts;
-        Tensor begin = Tensor.full(end.spec(), virtual);
-        Tensor one = begin.le(positions).mul(positions.lt(end)).mul(positions.lt(begin.add(first)).max(end.sub(last).le(positions)));
-        Tensor shown = mask == null ? one : one.mul(mask.slice(1, keys - positions.dim(1), keys));
-        return shown.unsqueeze(2);
+        return prompts == null ? positions.max(1).add(1) : prompts;
+    }
+
+    private Tensor shown(Tensor one) {
+        return (mask == null ? one : one.mul(mask.slice(1, keys - positions.dim(1), keys))).unsqueeze(2);
     }
 }

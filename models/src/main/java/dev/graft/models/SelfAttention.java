@@ -38,13 +38,14 @@ public abstract class SelfAttention extends Layer {
         return compute(x, Pass.over(x));
     }
 
-    /// Causal attention of q `[B, T, H, D]` to k and v `[B, T, K, D]` and to all that came before them; `[B, T, H, D]`. Scores are scaled by `1/√D`.
-    protected final Tensor attend(Tensor q, Tensor k, Tensor v, Pass pass) {
+    /// Causal attention of q `[B, T, H, D]` to k and v `[B, T, K, D]`, all made of x `[B, T, C]`, and to all that came before them; `[B, T, H, D]`. Scores are scaled
+    /// by `1/√D`.
+    protected final Tensor attend(Tensor x, Tensor q, Tensor k, Tensor v, Pass pass) {
         var all = new KeysValues(k, v);
-        if (pass.prefix() != null) all = pass.prefix().of(layer, q.dim(0)).then(all);
+        if (pass.prefix() != null) all = pass.prefix().of(layer, x).then(all);
         if (pass.cache() != null) all = pass.cache().append(layer, all);
         KeysValues read = all;
-        return reading.run(q, x -> Attention.of(x, read.keys(), read.values(), 1 / Math.sqrt(q.dim(3)), true, pass.mask(), pass.bias()));
+        return reading.run(q, h -> Attention.of(h, read.keys(), read.values(), 1 / Math.sqrt(q.dim(3)), true, pass.mask(), pass.bias()));
     }
 
     private static final class Reading extends Layer {

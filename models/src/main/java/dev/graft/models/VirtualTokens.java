@@ -17,6 +17,8 @@ public sealed interface VirtualTokens {
     /// Trained keys and values in every layer, used as they are: nothing rotates them (prefix tuning).
     non-sealed interface Prefix extends VirtualTokens {
         /// Both `[B, count, K, D]`.
-        KeysValues of(int layer, int rows);
+        ///
+        /// @param x what the attention reads, `[B, T, C]`
+        KeysValues of(int layer, Tensor x);
     }
 }

@@ -25,6 +25,7 @@ import dev.graft.peft.method.PrefixTuning;
 import dev.graft.peft.method.PromptTuning;
 import dev.graft.peft.method.RandLora;
 import dev.graft.peft.method.Road;
+import dev.graft.peft.method.UniPelt;
 import dev.graft.peft.method.Vera;
 import java.nio.file.Path;
 import java.util.List;
@@ -74,6 +75,7 @@ public final class Adapters {
             new Method("p-tuning", "prompt", "Liu et al. 2021, arXiv:2103.10385", PTuning.DEFAULT, false),
             new Method("llama-adapter", "prompt", "Zhang et al. 2024, arXiv:2303.16199", AdaptionPrompt.DEFAULT, false),
             new Method("mam", "mixed", "He et al. 2022, arXiv:2110.04366", Mam.DEFAULT, false),
+            new Method("unipelt", "mixed", "Mao et al. 2022, arXiv:2110.07577", UniPelt.DEFAULT, false),
             new Method("prefix", "prompt", "Li and Liang 2021, arXiv:2101.00190; Liu et al. 2022, arXiv:2110.07602", PrefixTuning.DEFAULT,
                     false));
 

@@ -110,13 +110,20 @@ class AdapterContractTest {
             new Case("mam", small("mam", "num_virtual_tokens", 3).with("encoder_hidden_size", 6).with("reduction_factor", 4), OTHER, // a projected prefix; 2 m C + m + C
                     whole(3 * KV + 6 * (KV + 1) + 2 * LAYERS * KV * 7 + LAYERS * (2 * 5 * C + 5 + C),
                             3 * C + 6 * (C + 1) + 2 * LAYERS * C * 7 + LAYERS * (2 * 5 * C + 5 + C))),
+            new Case("unipelt",
+                    small("unipelt", "num_virtual_tokens", 3).with("prefix_projection", false).with("r", 3).with("reduction_factor", 4),
+                    OTHER,                                                                                       // a prefix; r (in + out), 2 m C + m + C; gates
+                    new Case.Counts(
+                            2 * 3 * LAYERS * KV + LAYERS * (C + 1 + 3 * (C + C) + 3 * (C + KV) + 2 * (C + 1) + 2 * 5 * C + 5 + C + C + 1),
+                            2 * 3 * LAYERS * C + LAYERS * (C + 1 + 3 * (C + 3 * C) + C + 1 + 2 * 5 * C + 5 + C + C + 1),
+                            2 * 3 * LAYERS * C + LAYERS * (C + 1 + 2 * 3 * (C + C) + 2 * (C + 1) + 2 * 5 * C + 5 + C + C + 1))),
             new Case("prefix", small("prefix", "num_virtual_tokens", 3), OTHER,                                  // 2 n L K D
                     whole(2 * 3 * LAYERS * KV, 2 * 3 * LAYERS * C)));
 
     /// Options of these methods that compute something else.
     private static final List<Case> VARIANTS = List.of(
             new Case("p-tuning",                                                                                // n C + 2h (2h + 1) + C (2h + 1) + 8 h (k + h + 2)
-                    CASES.get(CASES.size() - 4).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
+                    CASES.get(CASES.size() - 5).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
                     OTHER,
                     whole(7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2),
                             7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2))),

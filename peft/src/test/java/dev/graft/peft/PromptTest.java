@@ -13,9 +13,11 @@ import dev.graft.nn.Parameter;
 import dev.graft.peft.method.Lora;
 import dev.graft.peft.method.PrefixTuning;
 import dev.graft.peft.method.PromptTuning;
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
+import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
@@ -191,7 +193,8 @@ class PromptTest {
             for (boolean projected : new boolean[] {false, true}) {
                 try (Peft peft = Peft.attach(model, PREFIX.with("init_weights", "zero").with("prefix_projection", projected));
                         var _ = Scope.open()) {
-                    var kv = ((VirtualTokens.Prefix) peft.adapter(Peft.DEFAULT).virtualTokens()).of(1, 2);
+                    var kv = ((VirtualTokens.Prefix) peft.adapter(Peft.DEFAULT).virtualTokens()).of(1,
+                            Tensor.zeros(Spec.of(DType.F32, 2, 3, 20)));
                     assertThat(kv.keys().shape()).isEqualTo(Shape.of(2, 4, 1, 4));
                     assertThat(kv.keys().toFloats()).containsOnly(0);
                     assertThat(kv.values().toFloats()).containsOnly(0);

@@ -64,7 +64,7 @@ public final class Bloom extends CausalLm {
         @Override
         protected Tensor compute(Tensor x, Pass pass) {
             Tensor qkv = queryKeyValue(x);
-            Tensor y = attend(one(qkv, 0), one(qkv, 1), one(qkv, 2), pass);       // [B, T, H, D]
+            Tensor y = attend(x, one(qkv, 0), one(qkv, 1), one(qkv, 2), pass);       // [B, T, H, D]
             return dense.forward(y.reshape(x.dim(0), x.dim(1), -1));
         }
 

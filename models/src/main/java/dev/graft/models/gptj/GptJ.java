@@ -67,7 +67,7 @@ public final class GptJ extends CausalLm {
         protected Tensor compute(Tensor x, Pass pass) {
             Tensor q = rotary.turn(heads(qProj.forward(x)), pass);                // [B, T, H, D]
             KeysValues kv = keysValues(x);
-            Tensor y = attend(q, rotary.turn(kv.keys(), pass), kv.values(), pass);
+            Tensor y = attend(x, q, rotary.turn(kv.keys(), pass), kv.values(), pass);
             return outProj.forward(y.reshape(x.dim(0), x.dim(1), -1));
         }
 

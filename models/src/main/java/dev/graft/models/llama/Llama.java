@@ -68,7 +68,7 @@ public final class Llama extends CausalLm {
         protected Tensor compute(Tensor x, Pass pass) {
             Tensor q = rotary.turn(heads(qProj.forward(x)), pass);               // [B, T, H, D]
             KeysValues kv = keysValues(x);                                         // [B, T, K, D]
-            Tensor y = attend(q, rotary.turn(kv.keys(), pass), kv.values(), pass); // [B, T, H, D]
+            Tensor y = attend(x, q, rotary.turn(kv.keys(), pass), kv.values(), pass); // [B, T, H, D]
             return oProj.forward(y.reshape(x.dim(0), x.dim(1), -1));
         }
 

@@ -120,7 +120,8 @@ class LlamaTest {
                 }
 
                 @Override
-                public KeysValues of(int layer, int rows) {
+                public KeysValues of(int layer, Tensor x) {
+                    int rows = x.dim(0);
                     Tensor k = rotated(model.config(), seen[layer][0]);
                     Tensor v = Tensor.of(seen[layer][1], 1, 4, 3, 4);
                     return new KeysValues(k.expand(rows, 4, 3, 4), v.expand(rows, 4, 3, 4));

@@ -95,7 +95,8 @@ public record HubBottleneck(double reductionFactor, int bottleneckSize, String n
         at.cannotFold(nonLinearity + " stands between the adapter's two matrices, so no plain layer computes the same");
     }
 
-    private UnaryOperator<Tensor> branch(int in, int out, Attach at) {
+    /// f without its norms.
+    UnaryOperator<Tensor> branch(int in, int out, Attach at) {
         int m = bottleneckSize > 0 ? bottleneckSize : Math.max(1, (int) (in / reductionFactor));
         Parameter down = at.param("adapter_down.weight", Shape.of(m, in), start(Init.kaimingUniform()));
         Parameter downBias = at.param("adapter_down.bias", Shape.of(m), Init.zeros());

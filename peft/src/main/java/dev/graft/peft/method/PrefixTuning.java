@@ -48,7 +48,11 @@ public record PrefixTuning(PromptShape prompt, boolean prefixProjection, Integer
 
     @Override
     public void onModel(CausalLm model, AttachModel at) {
-        ModelConfig c = model.config();
+        at.virtualTokens(prefix(model.config(), at));
+    }
+
+    /// The prefix, its parameters declared.
+    Prefix prefix(ModelConfig c, AttachModel at) {
         int n = prompt.numVirtualTokens(), width = c.keyValueHeads() * c.headDim();
         boolean zero = initWeights != null;
         IntFunction<Tensor> layer;
@@ -61,13 +65,14 @@ public record PrefixTuning(PromptShape prompt, boolean prefixProjection, Integer
             Parameter p = at.param("prompt_embeddings", Shape.of(n, 2 * c.layers() * width), zero ? Init.zeros() : Init.normal(1));
             layer = l -> p.value().slice(1, 2 * l * width, 2 * (l + 1) * width);
         }
-        at.virtualTokens(new Prefix(n, c.keyValueHeads(), layer));
+        return new Prefix(n, c.keyValueHeads(), layer);
     }
 
     /// Keys and values of a layer side by side, `[n, 2 K D]`, as virtual tokens.
     record Prefix(int count, int heads, IntFunction<Tensor> layer) implements VirtualTokens.Prefix {
         @Override
-        public KeysValues of(int number, int rows) {
+        public KeysValues of(int number, Tensor x) {
+            int rows = x.dim(0);
             Tensor both = layer.apply(number).reshape(count, 2, heads, -1);
             return new KeysValues(one(both, 0, rows), one(both, 1, rows));
         }
