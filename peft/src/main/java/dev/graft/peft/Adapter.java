@@ -80,6 +80,11 @@ public interface Adapter {
         return Placements.of(modelType, usualTargets(), getClass().getSimpleName());
     }
 
+    /// Names of the adapters that it makes use of, which are attached before it.
+    default List<String> uses() {
+        return List.of();
+    }
+
     /// `none`, `all`, or a word that ends in `_only`.
     default String bias() {
         return "none";

@@ -15,6 +15,7 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.backend.Backend;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -107,14 +108,19 @@ public final class Peft implements Trainee, AutoCloseable {
         return keep(graft, () -> graft.grow(seed));
     }
 
-    /// Attaches a saved adapter, which must fit without remainder.
+    /// Attaches a saved adapter, which must fit without remainder. What it makes use of and is not attached is taken from folders of their names below.
     public Graft add(String name, Path folder, Adapter... others) {
         AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
+        boolean first = grafts.isEmpty();
+        for (String part : saved.adapter().uses())
+            if (!grafts.containsKey(part) && Files.isDirectory(folder.resolve(part))) add(part, folder.resolve(part), others);
         Graft graft = new Graft(model, requireNew(name), saved.adapter(), false, grafts);
-        return keep(graft, () -> {
+        keep(graft, () -> {
             graft.grow(0);
             saved.fill(graft, model, true);
         });
+        if (first) use(name);
+        return graft;
     }
 
     /// Attaches a saved adapter as far as it fits, and says what did not.

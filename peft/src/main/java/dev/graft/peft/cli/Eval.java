@@ -6,6 +6,7 @@ import dev.graft.models.io.Checkpoint;
 import dev.graft.models.io.Json;
 import dev.graft.models.text.Tokenizer;
 import dev.graft.peft.Graft;
+import dev.graft.peft.Peft;
 import dev.graft.peft.eval.Answers.LetterRule;
 import dev.graft.peft.eval.EvalConfig;
 import dev.graft.peft.eval.EvalListener;
@@ -117,7 +118,7 @@ final class Eval implements Callable<Integer> {
         EvalConfig config = new EvalConfig(template, letterRule, beams, lengthNorm, batchSize);
         List<EvalResult> results = new ArrayList<>();
         try (Tokenizer tokenizer = Tokenizer.load(options.model); ModelOptions.Loaded loaded = options.load()) {
-            Map<String, Object> adapter = adapter(loaded);
+            Object adapter = adapter(loaded);
             if (merge) out().println(loaded.peft().merge());
             Map<String, Object> about = new LinkedHashMap<>();
             about.put("model", model(loaded.model()));
@@ -136,7 +137,7 @@ final class Eval implements Callable<Integer> {
         requirePositive("--batch-size", batchSize);
         if (limit != null) requirePositive("--limit", limit);
         if (maxNewTokens != null) requirePositive("--max-new-tokens", maxNewTokens);
-        if (merge && options.adapter == null) throw new ParameterException(spec.commandLine(), "--merge needs an --adapter");
+        if (merge && options.adapters.isEmpty()) throw new ParameterException(spec.commandLine(), "--merge needs an --adapter");
         if (data == null) {
             if (kind != null || !alternatives.isEmpty()) {
                 throw new ParameterException(spec.commandLine(), "--kind and --alternatives go with --data; a --task has its own");
@@ -232,22 +233,37 @@ final class Eval implements Callable<Integer> {
         return json;
     }
 
-    private Map<String, Object> adapter(ModelOptions.Loaded loaded) throws IOException {
+    /// The adapter; of several a list.
+    private Object adapter(ModelOptions.Loaded loaded) throws IOException {
         if (loaded.peft() == null) return null;
-        Graft graft = loaded.peft().adapters().firstEntry().getValue();
+        if (options.adapters.size() == 1) return adapter(options.adapters.getFirst(), Peft.DEFAULT, loaded.peft());
+        List<Object> all = new ArrayList<>();
+        for (ChosenAdapter c : options.adapters) all.add(adapter(c, c.name(), loaded.peft()));
+        return all;
+    }
+
+    private Map<String, Object> adapter(ChosenAdapter chosen, String name, Peft peft) throws IOException {
+        Graft graft = peft.adapter(name);
         Map<String, Object> json = new LinkedHashMap<>();
-        json.put("folder", name(options.adapter));
+        json.put("folder", name(chosen.folder()));
+        if (chosen.weight() != 1) json.put("weight", chosen.weight());
         json.put("peft_type", graft.adapter().peftType());
         json.put("config", graft.adapter().fields());
         json.put("parameters", graft.count());
         json.put("merged", merge);
-        Path training = options.adapter.resolve("training.json");                               // there if 'graft tune' made it
+        Path training = chosen.folder().resolve("training.json");                               // there if 'graft tune' made it
         if (Files.isRegularFile(training)) {
             Json.read(training).optObject("settings").ifPresent(settings -> json.put("training_seed", settings.requireLong("seed")));
         }
-        try (Checkpoint weights = Checkpoint.openAdapter(options.adapter)) {
+        try (Checkpoint weights = Checkpoint.openAdapter(chosen.folder())) {
             json.put("sha256", Digest.each(weights.files()));
         }
+        List<Object> parts = new ArrayList<>();
+        for (String part : graft.adapter().uses()) {
+            Path below = chosen.folder().resolve(part);
+            if (Files.isDirectory(below)) parts.add(adapter(new ChosenAdapter(below, 1), part, peft));
+        }
+        if (!parts.isEmpty()) json.put("parts", parts);
         return json;
     }
 

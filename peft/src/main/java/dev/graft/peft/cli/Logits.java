@@ -9,6 +9,7 @@ import dev.graft.models.io.Entry;
 import dev.graft.models.io.Safetensors;
 import dev.graft.models.io.TensorSource;
 import dev.graft.nn.Parameter;
+import dev.graft.peft.Peft;
 import dev.graft.peft.train.CausalLoss;
 import dev.graft.peft.train.Example;
 import dev.graft.tensor.DType;
@@ -80,14 +81,15 @@ final class Logits implements Callable<Integer> {
         }
     }
 
-    /// What gradients are asked of, by its key in the saved file. Frozen or not, saved for inference or not.
+    /// What gradients are asked of, by its key in the saved file; of one of several adapters behind its name. Frozen or not, saved for inference or not.
     private static Map<String, Parameter> parameters(ModelOptions.Loaded loaded) {
         if (loaded.peft() != null) {
             Map<String, Parameter> saved = new LinkedHashMap<>();
-            loaded.peft().adapters().values().forEach(graft -> {
+            loaded.peft().adapters().forEach((name, graft) -> {
+                String prefix = name.equals(Peft.DEFAULT) ? "" : name + ".";
                 Set<Parameter> trained = new HashSet<>(graft.parameters());     // what else is saved are constants
                 graft.saved().forEach((key, p) -> {
-                    if (trained.contains(p)) saved.put(key, p);
+                    if (trained.contains(p)) saved.put(prefix + key, p);
                 });
             });
             return saved;

@@ -45,7 +45,7 @@ final class Merge implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (options.adapter == null) throw new ParameterException(spec.commandLine(), "Missing required option: '--adapter=DIR'");
+        if (options.adapters.isEmpty()) throw new ParameterException(spec.commandLine(), "Missing required option: '--adapter=DIR'");
         if (Files.exists(output.resolve("config.json"))) {
             throw new ParameterException(spec.commandLine(), "--output " + output + " holds a model already; name another folder");
         }

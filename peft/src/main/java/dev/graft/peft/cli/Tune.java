@@ -11,6 +11,7 @@ import dev.graft.peft.Peft;
 import dev.graft.peft.eval.Item;
 import dev.graft.peft.eval.Items;
 import dev.graft.peft.eval.PromptTemplate;
+import dev.graft.peft.method.AdapterFusion;
 import dev.graft.peft.train.CausalLoss;
 import dev.graft.peft.train.Example;
 import dev.graft.peft.train.ExampleEncoder;
@@ -80,6 +81,10 @@ final class Tune implements Callable<Integer> {
             description = "Kind of a new adapter: graft methods lists them. Without it, --adapter is trained on.")
     private String method;
 
+    @Option(names = "--fuse", paramLabel = "DIR", split = ",", converter = ChosenAdapter.Reader.class,
+            description = "Train an AdapterFusion of these adapters, two or more, which stay as they are. Copies of them come with it.")
+    private List<ChosenAdapter> fuse = List.of();
+
     @Option(names = "--output", required = true, paramLabel = "DIR",
             description = "Where the adapter goes, with checkpoints, metrics.jsonl, TensorBoard's events and the loss curve.")
     private Path output;
@@ -120,18 +125,20 @@ final class Tune implements Callable<Integer> {
     @Override
     public Integer call() {
         TrainConfig config = TrainOptions.read(spec, configFile == null ? recipe.config() : TrainConfig.read(configFile));
-        if ((method == null) == (options.adapter == null)) {
-            throw new ParameterException(spec.commandLine(), "give --method for a new adapter, or --adapter to train one further");
+        long kinds = Stream.of(method != null, !options.adapters.isEmpty(), !fuse.isEmpty()).filter(given -> given).count();
+        if (kinds != 1 || options.adapters.size() > 1 || options.adapters.stream().anyMatch(a -> a.weight() != 1)) {
+            throw new ParameterException(spec.commandLine(),
+                    "give --method for a new adapter, or --adapter, one and without a weight, to train it further, or --fuse for a fusion of several");
         }
         if (validationSize > 0 && validationData != null) {
             throw new ParameterException(spec.commandLine(),
                     "--validation-size takes records from --data and --validation-data brings others; give one of them");
         }
-        Adapter adapter = method == null ? Adapters.read(options.adapter) : readable(MethodOptions.read(spec, method));
+        Adapter adapter = adapter();
         PrintWriter out = spec.commandLine().getOut();
         try (Tokenizer tokenizer = Tokenizer.load(options.model);
                 CausalLm model = ModelLoader.load(options.model, LoadOptions.DEFAULT.withWeights(options.weights));
-                Peft peft = method == null ? Peft.load(model, options.adapter) : Peft.attach(model, adapter, config.seed())) {
+                Peft peft = adapted(model, adapter, config.seed())) {
             Data examples = data(tokenizer, model, config, out);
             out.println(peft.counts());
             out.flush();
@@ -146,6 +153,30 @@ final class Tune implements Callable<Integer> {
                 report(result, peft, examples, config, out);
             }
             return 0;
+        }
+    }
+
+    /// What is trained, as it is described.
+    private Adapter adapter() {
+        if (method != null) return readable(MethodOptions.read(spec, method));
+        if (fuse.isEmpty()) return Adapters.read(options.adapters.getFirst().folder());
+        if (fuse.size() < 2 || fuse.stream().anyMatch(a -> a.weight() != 1)) {
+            throw new ParameterException(spec.commandLine(), "--fuse needs the folders of two or more adapters, none with a weight, got "
+                    + fuse.stream().map(a -> a.weight() == 1 ? a.folder() : a.folder() + "@" + a.weight()).toList());
+        }
+        return AdapterFusion.DEFAULT.with("adapters", fuse.stream().map(ChosenAdapter::name).toList());
+    }
+
+    private Peft adapted(CausalLm model, Adapter adapter, long seed) {
+        if (method != null) return Peft.attach(model, adapter, seed);
+        if (fuse.isEmpty()) return ChosenAdapter.attach(model, options.adapters);
+        Peft peft = ChosenAdapter.attach(model, fuse);
+        try {
+            peft.fuse(Peft.DEFAULT, adapter.uses(), seed);
+            return peft;
+        } catch (Throwable t) {
+            peft.close();
+            throw t;
         }
     }
 

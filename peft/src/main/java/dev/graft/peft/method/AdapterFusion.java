@@ -75,6 +75,11 @@ public record AdapterFusion(List<String> adapters, double regularization, Target
     }
 
     @Override
+    public List<String> uses() {
+        return adapters;
+    }
+
+    @Override
     public AdapterFormat format() {
         return AdapterFormat.GRAFT;
     }

@@ -1,0 +1,170 @@
+package dev.graft.peft.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.graft.models.CausalLm;
+import dev.graft.models.GoldenTensors;
+import dev.graft.models.Inputs;
+import dev.graft.models.ModelLoader;
+import dev.graft.models.io.Json;
+import dev.graft.models.io.JsonObject;
+import dev.graft.models.io.Safetensors;
+import dev.graft.models.io.TensorSource;
+import dev.graft.peft.Peft;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.LongStream;
+import org.assertj.core.api.InstanceOfAssertFactories;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Several adapters on the command line, and `tune --fuse`: what the library computes with the same ones.
+class ComposedAdaptersTest {
+    private static final int[] TEXT = {1, 5, 9, 200, 33, 7};
+
+    @TempDir
+    static Path shared;
+    private static Path model;
+    private static Path data;
+    private static Path lora;
+    private static Path series;
+
+    @TempDir
+    Path folder;
+    private StringWriter out;
+    private StringWriter err;
+
+    @BeforeAll
+    static void makeAdapters() throws IOException {
+        model = TinyModel.model(shared.resolve("model"));
+        data = TinyModel.records(shared.resolve("records.jsonl"));
+        lora = trained("lora", "--method", "lora", "--r", 4, "--target-modules", "o_proj,down_proj");
+        series = trained("series", "--method", "houlsby", "--target-modules", "o_proj,down_proj", "--reduction-factor", 4);
+    }
+
+    private static Path trained(String name, Object... method) {
+        Path to = shared.resolve(name);
+        List<Object> all = new ArrayList<>(List.of("tune", "--model", model, "--data", data, "--output", to, "--template", "short",
+                "--cutoff-len", 128, "--steps", 3, "--batch-size", 4, "--learning-rate", 0.02));
+        all.addAll(List.of(method));
+        StringWriter err = new StringWriter();
+        assertThat(graft(new StringWriter(), err, all.toArray())).as(err.toString()).isZero();
+        return to;
+    }
+
+    @BeforeEach
+    void clear() {
+        out = new StringWriter();
+        err = new StringWriter();
+    }
+
+    private static int graft(StringWriter out, StringWriter err, Object... args) {
+        String[] all = Arrays.stream(args).map(Object::toString).toArray(String[]::new);
+        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all);
+    }
+
+    private int graft(Object... args) {
+        return graft(out, err, args);
+    }
+
+    private float[] asked(Object... adapters) throws IOException {
+        long[] ids = Arrays.stream(TEXT).asLongStream().toArray(),
+                mask = LongStream.generate(() -> 1).limit(6).toArray();
+        Path input = folder.resolve("in.safetensors"), output = Files.createDirectories(folder.resolve("found")).resolve("io.safetensors");
+        Safetensors.write(input, List.of(TensorSource.of("input_ids", DType.I64, Shape.of(1, 6), MemorySegment.ofArray(ids)),
+                TensorSource.of("attention_mask", DType.I64, Shape.of(1, 6), MemorySegment.ofArray(mask))));
+        List<Object> all = new ArrayList<>(List.of("logits", "--model", model, "--input", input, "--output", output));
+        for (Object adapter : adapters) all.addAll(List.of("--adapter", adapter));
+        assertThat(graft(all.toArray())).as(err.toString()).isZero();
+        try (GoldenTensors found = GoldenTensors.of(output.getParent())) {
+            return found.floats("logits");
+        } finally {
+            Files.delete(input);
+            Files.delete(output);
+        }
+    }
+
+    private static float[] computed(Consumer<Peft> adapted) {
+        try (var _ = Scope.open(); CausalLm lm = ModelLoader.load(model); Peft peft = Peft.of(lm)) {
+            adapted.accept(peft);
+            return lm.logits(Inputs.of(new int[][] {TEXT})).toFloats();
+        }
+    }
+
+    @Test
+    void severalActTogetherAtTheirWeightsInTheirOrder() throws IOException {
+        assertThat(asked(lora, series + "@0.5")).isEqualTo(computed(peft -> {
+            peft.add("lora", lora);
+            peft.add("series", series);
+            peft.use(Map.of("lora", 1.0, "series", 0.5));
+        }));
+        assertThat(asked(series, lora)).isEqualTo(computed(peft -> {
+            peft.add("lora", lora);
+            peft.add("series", series);
+            peft.stack("series", "lora");
+        })).isNotEqualTo(asked(lora, series));
+        assertThat(asked(lora + "@0")).isEqualTo(asked());
+        assertThat(asked(lora)).isNotEqualTo(asked());
+    }
+
+    @Test
+    void aFusionIsTrainedKeptWithItsPartsAndUsedAlone() throws IOException {
+        Path fusion = folder.resolve("fusion");
+        assertThat(graft("tune", "--model", model, "--data", data, "--output", fusion, "--template", "short", "--cutoff-len", 128,
+                "--steps", 3,
+                "--batch-size", 4, "--fuse", lora + "," + series)).as(err.toString()).isZero();
+        assertThat(Json.read(fusion.resolve("adapter_config.json")).toMap()).containsEntry("peft_type", "ADAPTER_FUSION")
+                .containsEntry("adapters", List.of("lora", "series"));
+        for (String part : List.of("lora", "series"))
+            assertThat(Files.readAllBytes(fusion.resolve(part).resolve("adapter_model.safetensors")))
+                    .isEqualTo(Files.readAllBytes(shared.resolve(part).resolve("adapter_model.safetensors")));
+        float[] used = asked(fusion);
+        assertThat(used).isNotEqualTo(asked()).isEqualTo(computed(peft -> {
+            peft.add("lora", lora);
+            peft.add("series", series);
+            peft.add("both", fusion);
+            peft.use("both");
+        }));
+        Path results = folder.resolve("results");
+        assertThat(graft("eval", "--model", model, "--adapter", fusion, "--data", data, "--kind", "numeric", "--limit", 2,
+                "--max-new-tokens", 2,
+                "--beams", 1, "--output", results)).as(err.toString()).isZero();
+        JsonObject adapter = Json.read(results.resolve("records.summary.json")).requireObject("adapter");
+        assertThat(adapter.requireString("peft_type")).isEqualTo("ADAPTER_FUSION");
+        assertThat(adapter.toMap().get("parts")).asInstanceOf(InstanceOfAssertFactories.LIST).hasSize(2);
+    }
+
+    @Test
+    void whatDoesNotGoTogetherIsTold() {
+        Object[] tune = {"tune", "--model", model, "--data", data, "--output", folder.resolve("x")};
+        refused(tune, "--fuse", lora, "two or more adapters");
+        refused(tune, "--fuse", lora + "," + series + "@0.5", "none with a weight");
+        refused(tune, "--adapter", lora + "@0.5", "one and without a weight");
+        refused(tune, "--adapter", lora + "@half", "'half' behind its @ is no weight");
+        err.getBuffer().setLength(0);
+        assertThat(graft("logits", "--model", model, "--input", "x", "--output", "y", "--adapter", lora, "--adapter", lora)).isEqualTo(1);
+        assertThat(err.toString()).contains("two adapters are called 'lora'");
+    }
+
+    private void refused(Object[] command, String option, Object value, String reason) {
+        List<Object> all = new ArrayList<>(List.of(command));
+        all.addAll(List.of(option, value));
+        err.getBuffer().setLength(0);
+        assertThat(graft(all.toArray())).isEqualTo(2);
+        assertThat(err.toString()).contains(reason);
+    }
+}
