@@ -67,7 +67,7 @@ final class Fields {
         String key = name(c);
         Class<?> type = c.getType();
         if (Record.class.isAssignableFrom(type) && !JsonValue.class.isAssignableFrom(type)) return read((Record) otherwise, json);
-        if (!json.has(key)) return otherwise;
+        if (!json.has(key) && !c.isAnnotationPresent(Stated.class)) return otherwise;
         if (type == int.class || type == Integer.class) return json.requireInt(key);
         if (type == long.class) return json.requireLong(key);
         if (type == double.class) return json.requireDouble(key);

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.graft.models.CausalLm;
 import dev.graft.models.GoldenTensors;
 import dev.graft.models.VirtualTokens;
+import dev.graft.models.io.CheckpointException;
 import dev.graft.models.io.Json;
 import dev.graft.models.text.BpeTrainer;
 import dev.graft.models.text.Tokenizer;
@@ -21,7 +22,9 @@ import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
+import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -236,6 +239,21 @@ class PromptTest {
         try (CausalLm model = Tiny.llama()) {
             assertThatThrownBy(() -> Graft.plan(model, Adapters.of(method, Map.of(field, plain)))).isInstanceOf(AdapterException.class)
                     .hasMessageContaining(message);
+        }
+    }
+
+    /// A number of our own in its place would be refused for the tensors' shapes, or not at all.
+    @ParameterizedTest
+    @CsvSource({"prompt, num_virtual_tokens", "prefix, num_virtual_tokens", "p-tuning, num_virtual_tokens", "unipelt, num_virtual_tokens",
+            "llama-adapter, adapter_len"})
+    void aFileSaysHowLongItsPromptIs(String method, String field, @TempDir Path folder) throws IOException {
+        try (CausalLm model = Tiny.llama(); Peft peft = Peft.attach(model, Adapters.of(method, Map.of()))) {
+            peft.save(folder);
+            Path config = folder.resolve("adapter_config.json");
+            Map<String, Object> json = new LinkedHashMap<>(Json.read(config).toMap());
+            assertThat(json.remove(field)).isNotNull();
+            Files.writeString(config, Json.format(json));
+            assertThatThrownBy(() -> Adapters.read(folder)).isInstanceOf(CheckpointException.class).hasMessageContaining(field);
         }
     }
 

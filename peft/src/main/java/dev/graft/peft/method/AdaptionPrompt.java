@@ -10,6 +10,7 @@ import dev.graft.peft.Adapter;
 import dev.graft.peft.AdapterException;
 import dev.graft.peft.Attach;
 import dev.graft.peft.Placements;
+import dev.graft.peft.Stated;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
@@ -29,7 +30,7 @@ import java.util.Map;
 /// @param adapterLen n
 /// @param adapterLayers how many layers, counted from the last; null for thirty, as in the paper, or all where there are fewer
 /// @param targetModules what attention is called in a block, or null
-public record AdaptionPrompt(int adapterLen, Integer adapterLayers, String targetModules) implements Adapter {
+public record AdaptionPrompt(@Stated int adapterLen, Integer adapterLayers, String targetModules) implements Adapter {
     /// The paper's numbers; PEFT has none.
     public static final AdaptionPrompt DEFAULT = new AdaptionPrompt(10, null, null);
 

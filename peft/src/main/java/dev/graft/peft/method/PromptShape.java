@@ -2,6 +2,7 @@ package dev.graft.peft.method;
 
 import dev.graft.models.ModelConfig;
 import dev.graft.peft.AdapterException;
+import dev.graft.peft.Stated;
 
 /// How many virtual tokens there are, and the sizes of the model they are made for, which a new prompt takes from the model and a saved one must
 /// share with it.
@@ -11,7 +12,7 @@ import dev.graft.peft.AdapterException;
 /// @param numLayers the model's
 /// @param numAttentionHeads the model's, of a prefix those of its keys
 /// @param numTransformerSubmodules 1: a decoder is one stack
-public record PromptShape(int numVirtualTokens, Integer tokenDim, Integer numLayers, Integer numAttentionHeads,
+public record PromptShape(@Stated int numVirtualTokens, Integer tokenDim, Integer numLayers, Integer numAttentionHeads,
         Integer numTransformerSubmodules) {
 
     public PromptShape {
