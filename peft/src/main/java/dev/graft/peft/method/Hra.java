@@ -43,16 +43,25 @@ public record Hra(int r, boolean initWeights, String bias, Targets targets) impl
         };
     }
 
-    /// Rows of x times `H₁ … H_r`, or, the last one first, times its transpose.
+    /// Rows of x times `H₁ … H_r`, or times its transpose: x is gone through twice, however many reflections there are.
     private static Tensor reflected(Tensor x, Tensor u, boolean transposed) {
-        int r = u.dim(1);
         Tensor unit = u.div(u.square().sum(0).sqrt());                      // [in, r]
-        Tensor y = x;
-        for (int i = 0; i < r; i++) {
-            int column = transposed ? r - 1 - i : i;
-            Tensor v = unit.slice(1, column, column + 1);                                // [in, 1]
-            y = y.sub(y.matmul(v).mul(2).matmulT(v));
-        }
-        return y;
+        Tensor t = middle(unit.tMatmul(unit), 0, u.dim(1)), read = x.matmul(unit);
+        return x.sub((transposed ? read.matmulT(t) : read.matmul(t)).matmulT(unit));
+    }
+
+    /// T in `H_{from+1} … H_to = I − V T Vᵀ`, V the unit columns from … to (Schreiber and Van Loan 1989, SIAM J. Sci. Stat. Comput. 10).
+    ///
+    /// ```
+    /// T = [2] of one column,      T = [T₁, −T₁ V₁ᵀV₂ T₂; 0, T₂] of two halves
+    /// ```
+    /// @param gram the products of all columns, `[r, r]`
+    private static Tensor middle(Tensor gram, int from, int to) {
+        if (to - from == 1) return Tensor.full(gram.spec().with(Shape.of(1, 1)), 2);
+        int half = (from + to) / 2;
+        Tensor first = middle(gram, from, half), second = middle(gram, half, to);
+        Tensor corner = first.matmul(gram.slice(0, from, half).slice(1, half, to)).matmul(second).neg();
+        Tensor zeros = Tensor.zeros(gram.spec().with(Shape.of(to - half, half - from)));
+        return Tensor.cat(0, Tensor.cat(1, first, corner), Tensor.cat(1, zeros, second));
     }
 }
