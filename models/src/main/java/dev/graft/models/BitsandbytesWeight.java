@@ -64,8 +64,10 @@ record BitsandbytesWeight(Entry codes, Shape shape, Entry absmax, Entry nested, 
         JsonObject json = Json.parse(new String(state.bytes().toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8),
                 state.file() + ": " + state.name());
         require(json, "blocksize", Nf4.BLOCK);
-        Shape shape = Shape.of(json.requireInts("shape").stream().mapToInt(i -> i).toArray());
-        if (shape.rank() != 2) throw json.problem("shape", "must be that of a matrix, got " + shape);
+        List<Integer> sizes = json.requireInts("shape");
+        if (sizes.size() != 2 || sizes.stream().anyMatch(n -> n < 1)) throw json.problem("shape", "must be that of a matrix, got " + sizes);
+        Shape shape = Shape.of(sizes.get(0), sizes.get(1));
+        if (Math.ceilDiv(shape.size(), 2) > Integer.MAX_VALUE) throw json.problem("shape", "has more than 2³² values, got " + sizes);
         long blocks = Math.ceilDiv(shape.size(), Nf4.BLOCK);
         Entry codes = checkpoint.require(name), absmax = checkpoint.require(name + ".absmax");
         require(codes, StoredType.U8, Math.ceilDiv(shape.size(), 2));
@@ -149,7 +151,9 @@ record BitsandbytesWeight(Entry codes, Shape shape, Entry absmax, Entry nested, 
     }
 
     /// What config.json says of such weights, as transformers writes it.
-    static Map<String, Object> config(boolean nested, String dtype) {
+    ///
+    /// @param dense linear layers whose weights are not of this kind
+    static Map<String, Object> config(boolean nested, String dtype, List<String> dense) {
         Map<String, Object> config = new LinkedHashMap<>();
         config.put("quant_method", "bitsandbytes");
         config.put("load_in_4bit", true);
@@ -158,6 +162,7 @@ record BitsandbytesWeight(Entry codes, Shape shape, Entry absmax, Entry nested, 
         config.put("bnb_4bit_use_double_quant", nested);
         config.put("bnb_4bit_compute_dtype", dtype);
         config.put("bnb_4bit_quant_storage", "uint8");
+        config.put("llm_int8_skip_modules", dense);                              // its name for 4 bits, too
         return config;
     }
 }

@@ -88,7 +88,8 @@ public final class KvCache implements AutoCloseable {
         try (var _ = Scope.open(values.backend())) {
             copy.assign(values);
         }
-        kept.put(key, copy);
+        Tensor before = kept.put(key, copy);
+        if (before != null) before.close();
     }
 
     /// What was kept under a key, or null.

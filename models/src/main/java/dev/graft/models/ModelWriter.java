@@ -5,6 +5,7 @@ import dev.graft.models.io.Json;
 import dev.graft.models.io.Safetensors;
 import dev.graft.models.io.StoredType;
 import dev.graft.models.io.TensorSource;
+import dev.graft.nn.Linear;
 import dev.graft.nn.Parameter;
 import dev.graft.nn.Weight;
 import dev.graft.tensor.DType;
@@ -105,7 +106,9 @@ public final class ModelWriter {
             Safetensors.writeModel(folder, tensors, maxShardBytes);
             Map<String, Object> config = model.config().toJson();
             model.parameters().filter(p -> dtype.apply(p) == null).findFirst().map(p -> (Weight.Nf4) p.weight())
-                    .ifPresent(w -> config.put("quantization_config", BitsandbytesWeight.config(w.isNested(), name)));
+                    .ifPresent(
+                            w -> config.put("quantization_config", BitsandbytesWeight.config(w.isNested(), name, model.modules(Linear.class)
+                                    .filter(l -> dtype.apply(l.weight()) != null).map(Linear::path).toList())));
             config.put("torch_dtype", name);                                     // transformers 4
             config.put("dtype", name);                                             // transformers 5
             Json.write(folder.resolve("config.json"), config);

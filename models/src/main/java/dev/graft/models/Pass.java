@@ -42,10 +42,13 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
         return shown(begin.le(positions).mul(positions.lt(end)));
     }
 
-    /// The same of the first and the last tokens of prompts alone.
+    /// The same of the first and the last tokens of prompts alone, of neither more than half of a prompt, rounded down.
     public Tensor ends(int first, int last) {
         Tensor end = end(), begin = Tensor.full(end.spec(), virtual);
-        return prompted().mul(positions.lt(begin.add(first)).max(end.sub(last).le(positions)).unsqueeze(2));
+        Tensor twice = positions.mul(2), both = begin.add(end);
+        Tensor early = positions.lt(begin.add(first)).mul(twice.add(2).le(both));                     // 2 (p + 1 − begin) ≤ end − begin
+        Tensor late = end.sub(last).le(positions).mul(both.le(twice));
+        return prompted().mul(early.max(late).unsqueeze(2));
     }
 
     /// What follows from the prompts alone, `[B, …]`: made by the pass that reads them, kept with its cache, and given to the passes that go on from there.
@@ -53,12 +56,15 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
     /// @param key whose it is: the same object in every pass
     public Tensor ofPrompts(Object key, Supplier<Tensor> made) {
         if (cache == null) return made.get();
-        if (cache.kept(key) == null) {
-            if (cache.length() > 0)
+        if (cache.length() == 0) {
+            if (prompts != null && prompts.sub(positions.max(1)).max().item() > 1)
                 throw new TensorException(
-                        "the prompts in this cache were read without an adapter that is asked about them now; read them again");
+                        "a prompt ends behind this pass; an adapter that asks about prompts needs each to be read in one pass");
             cache.keep(key, made.get());
         }
+        if (cache.kept(key) == null)
+            throw new TensorException(
+                    "the prompts in this cache were read without an adapter that is asked about them now; read them again");
         return cache.kept(key);
     }
 

@@ -113,6 +113,7 @@ class BitsandbytesWeightTest {
         assertThat(config.requireString("bnb_4bit_quant_type")).isEqualTo("nf4");
         assertThat(config.requireBoolean("load_in_4bit")).isTrue();
         assertThat(config.requireBoolean("bnb_4bit_use_double_quant")).isTrue();
+        assertThat(config.requireStrings("llm_int8_skip_modules")).containsExactly("lm_head");
     }
 
     /// bitsandbytes' own default has scales as floats. Worked by hand: all codes 15 and 0 in turn, every scale 0.5.

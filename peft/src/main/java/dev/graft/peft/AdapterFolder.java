@@ -135,6 +135,17 @@ final class AdapterFolder {
         }
     }
 
+    /// Whether an attached adapter is the one in the file.
+    boolean holds(Graft graft) {
+        try (Checkpoint checkpoint = Checkpoint.openAdapter(folder); var _ = Scope.untracked()) {
+            Map<String, float[]> values = new LinkedHashMap<>();
+            graft.saved().forEach((key, p) -> values.put(key, p.value().toFloats()));
+            graft.made().forEach((key, tensor) -> values.put(key, tensor.get().toFloats()));
+            return adapter.fields().equals(graft.adapter().trained(graft).fields()) && checkpoint.entries().keySet().equals(values.keySet())
+                    && values.entrySet().stream().allMatch(e -> Arrays.equals(e.getValue(), floats(checkpoint.require(e.getKey()))));
+        }
+    }
+
     /// PEFT may save the embedding's and the output layer's own weights beside the adapter. If they are those the model has, nothing is lost by
     /// passing over them.
     private static boolean isBase(Entry entry, Module model) {

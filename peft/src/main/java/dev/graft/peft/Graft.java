@@ -17,7 +17,6 @@ import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Random;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -39,17 +38,13 @@ public final class Graft {
     private final List<Site> inside = new ArrayList<>();
     private final List<Site> replaced = new ArrayList<>();
     private final List<Layer> layers;
-    private final SequencedMap<String, Parameter> saved = new LinkedHashMap<>();
-    private final Map<String, Parameter> sharedConstants = new LinkedHashMap<>();
-    private final Map<Parameter, Start> starts = new LinkedHashMap<>();
+    private final SequencedMap<String, Brought> brought = new LinkedHashMap<>(); // by path
     private final Map<Parameter, Parameter> copies = new LinkedHashMap<>(); // the model's own -> what stands in for it
     private final Map<String, Supplier<Tensor>> made = new LinkedHashMap<>();
-    private final List<Parameter> unsaved = new ArrayList<>();
-    private final SequencedMap<String, Parameter> declared = new LinkedHashMap<>();
-    private final List<Parameter> states = new ArrayList<>();
     private final List<Supplier<Tensor>> penalties = new ArrayList<>();
     private final Map<String, Graft> others;
     private final Set<String> composed = new LinkedHashSet<>();
+    private final List<String> frozenParts = new ArrayList<>();
     private VirtualTokens virtualTokens;
     private boolean frozen;
 
@@ -64,8 +59,15 @@ public final class Graft {
         }
     }
 
-    /// How a parameter gets its first values.
-    private record Start(Init init, DType dtype) {
+    /// What becomes of a parameter: training changes it, it changes as training goes on, or it stays.
+    private enum Use {
+        TRAINED, STATE, CONSTANT
+    }
+
+    /// A parameter of the adapter, and how it gets its first values.
+    ///
+    /// @param key what it is called in the checkpoint, or null where that does not hold it
+    private record Brought(Parameter parameter, Init init, DType dtype, Use use, String key) {
     }
 
     /// What an adapter would do to a model: places, parameters, counts. The model needs no weights.
@@ -121,7 +123,7 @@ public final class Graft {
         for (Layer layer : part.modules(Layer.class).filter(l -> isTied(l, model)).toList()) {
             Parameter weight = weight(layer);
             String path = layer.path() + ".weight";
-            if (saved.containsKey(AdapterFolder.PREFIX + path)) continue;
+            if (brought.containsKey(path)) continue;
             Parameter copy = param(path, weight.shape(), (_, _) -> weight.weight().dense(), dtype(weight));
             Site site = new Site(this, layer);
             site.around(layer instanceof Embedding ? (ids, _) -> copy.value().gather(ids) : (x, _) -> x.matmulT(copy.value()));
@@ -179,15 +181,18 @@ public final class Graft {
 
     /// What training changes.
     public List<Parameter> parameters() {
-        Set<Parameter> trained = new LinkedHashSet<>(saved.values());
-        trained.removeAll(sharedConstants.values());
-        trained.addAll(unsaved);
-        return List.copyOf(trained);
+        return with(Use.TRAINED);
     }
 
     /// What the checkpoint holds, by its keys: the trained parameters and, of some methods, constants.
     public SequencedMap<String, Parameter> saved() {
-        return Collections.unmodifiableSequencedMap(saved);
+        SequencedMap<String, Parameter> saved = new LinkedHashMap<>();
+        brought.values().stream().filter(b -> b.key != null).forEach(b -> saved.put(b.key, b.parameter));
+        return saved;
+    }
+
+    private List<Parameter> with(Use use) {
+        return brought.values().stream().filter(b -> b.use == use).map(Brought::parameter).toList();
     }
 
     /// What the checkpoint holds besides or instead, by its keys: computed from parameters.
@@ -197,9 +202,10 @@ public final class Graft {
 
     /// What is at a path below the model: `model.layers.0.self_attn.q_proj.lora_A`. Throws when there is nothing.
     public Parameter parameter(String path) {
-        Parameter p = declared.get(path);
-        if (p == null) throw new AdapterException("adapter '%s' has nothing at '%s'; it has %s".formatted(name, path, declared.keySet()));
-        return p;
+        Brought found = brought.get(path);
+        if (found == null)
+            throw new AdapterException("adapter '%s' has nothing at '%s'; it has %s".formatted(name, path, brought.keySet()));
+        return found.parameter;
     }
 
     /// Numbers trained.
@@ -214,44 +220,39 @@ public final class Graft {
     // ---- what sites ask for ----
 
     Parameter param(String path, Shape shape, Init init, DType dtype) {
-        Parameter p = declare(path, shape, init, dtype);
-        saved.put(AdapterFolder.PREFIX + path, p);
-        return p;
+        return bring(path, shape, init, dtype, Use.TRAINED, AdapterFolder.PREFIX + path);
     }
 
     Parameter shared(String name, Shape shape, Init init, DType dtype) {
-        String key = "base_model." + name;
-        Parameter p = saved.get(key);
-        if (p == null) saved.put(key, p = declare(name, shape, init, dtype));
-        if (!p.shape().equals(shape))
-            throw new AdapterException("'%s' is shared and has shape %s, not %s".formatted(name, p.shape(), shape));
-        return p;
+        return shared(name, shape, init, dtype, Use.TRAINED, true);
     }
 
     Parameter sharedConstant(String name, Shape shape, Init init, DType dtype, boolean kept) {
-        Parameter p = sharedConstants.computeIfAbsent(name, _ -> declare(name, shape, init, dtype));
-        if (!p.shape().equals(shape))
-            throw new AdapterException("'%s' is shared and has shape %s, not %s".formatted(name, p.shape(), shape));
-        if (kept) saved.put("base_model." + name, p);
-        return p;
+        return shared(name, shape, init, dtype, Use.CONSTANT, kept);
+    }
+
+    private Parameter shared(String name, Shape shape, Init init, DType dtype, Use use, boolean kept) {
+        Brought before = brought.get(name);
+        if (before == null) return bring(name, shape, init, dtype, use, kept ? "base_model." + name : null);
+        Shape found = before.parameter.shape();
+        if (!found.equals(shape)) throw new AdapterException("'%s' is shared and has shape %s, not %s".formatted(name, found, shape));
+        return before.parameter;
     }
 
     Parameter named(String name, Shape shape, Init init, DType dtype) {
-        Parameter p = declare(name, shape, init, dtype);
-        saved.put(name, p);
-        return p;
+        return bring(name, shape, init, dtype, Use.TRAINED, name);
     }
 
     Parameter unsaved(String name, Shape shape, Init init, DType dtype) {
-        Parameter p = declare(name, shape, init, dtype);
-        unsaved.add(p);
-        return p;
+        return bring(name, shape, init, dtype, Use.TRAINED, null);
     }
 
     Parameter state(String path, Shape shape, Init init, DType dtype) {
-        Parameter p = declare(path, shape, init, dtype);
-        states.add(p);
-        return p;
+        return bring(path, shape, init, dtype, Use.STATE, null);
+    }
+
+    Parameter constant(String path, Shape shape, Init init, DType dtype) {
+        return bring(path, shape, init, dtype, Use.CONSTANT, null);
     }
 
     void penalty(Supplier<Tensor> penalty) {
@@ -275,10 +276,27 @@ public final class Graft {
         if (graft == null)
             throw new AdapterException(
                     "there is no adapter '%s' to make use of; attach it first, there are %s".formatted(other, others.keySet()));
+        String besides = graft.besides();
+        if (besides != null)
+            throw new AdapterException("'%s' does more than surround layers, and %s would be lost in a fusion".formatted(other, besides));
         composed.add(other);
         return graft.sites.stream().filter(site -> site.layer() == layer && site.surrounds()).findFirst().map(site -> site.hook(1))
                 .orElseThrow(() -> new AdapterException(
                         "'%s' puts nothing around '%s'; it goes to %s".formatted(other, layer.path(), graft.places())));
+    }
+
+    /// What this does to a model other than to surround layers; null when there is nothing.
+    private String besides() {
+        if (virtualTokens != null) return "its virtual tokens";
+        if (!copies.isEmpty()) return "what it trains of the model's own, " + copies.keySet().iterator().next().name() + " …,";
+        if (!replaced.isEmpty()) return "what it trains of '" + replaced.getFirst().path() + "'";
+        if (!inside.isEmpty()) return "what it adds inside '" + inside.getFirst().path() + "'";
+        return null;
+    }
+
+    /// Paths of the layers it surrounds.
+    List<String> surrounded() {
+        return sites.stream().filter(Site::surrounds).map(Site::path).toList();
     }
 
     /// Names of the adapters that this one makes use of.
@@ -286,14 +304,22 @@ public final class Graft {
         return composed;
     }
 
+    /// Remembers that one of them is frozen because of this.
+    void froze(String part) {
+        frozenParts.add(part);
+    }
+
+    List<String> frozenParts() {
+        return frozenParts;
+    }
+
     List<Layer> layers() {
         return layers;
     }
 
-    Parameter declare(String path, Shape shape, Init init, DType dtype) {
+    private Parameter bring(String path, Shape shape, Init init, DType dtype, Use use, String key) {
         Parameter p = here.declare(path, shape);
-        declared.put(path, p);
-        starts.put(p, new Start(init, dtype));
+        brought.put(path, new Brought(p, init, dtype, use, key));
         return p;
     }
 
@@ -303,9 +329,8 @@ public final class Graft {
 
     void train(Parameter existing, String key) {
         if (copies.containsKey(existing)) return;
-        Parameter copy = declare(existing.name(), existing.shape(), (_, _) -> existing.weight().dense(), dtype(existing));
-        copies.put(existing, copy);
-        saved.put(key, copy);
+        copies.put(existing,
+                bring(existing.name(), existing.shape(), (_, _) -> existing.weight().dense(), dtype(existing), Use.TRAINED, key));
     }
 
     /// What the arithmetic around a parameter is done in.
@@ -322,12 +347,12 @@ public final class Graft {
     /// First values for all parameters, the same for the same seed.
     void grow(long seed) {
         try (var _ = Scope.untracked()) {
-            starts.forEach((p, start) -> {
+            for (Brought b : brought.values()) {
                 try (var _ = Scope.untracked()) {
-                    Tensor values = start.init.values(p.shape(), seed(seed, p.name())).to(start.dtype);
-                    p.fill(values.copy()); // a start may be the model's own tensor
+                    Parameter p = b.parameter;
+                    p.fill(b.init.values(p.shape(), seed(seed, p.name())).to(b.dtype).copy()); // a start may be the model's own tensor
                 }
-            });
+            }
         }
         frozen(frozen);
     }
@@ -342,7 +367,7 @@ public final class Graft {
 
     /// What changes in training and is not trained.
     List<Parameter> states() {
-        return states;
+        return with(Use.STATE);
     }
 
     void begin(long steps) {

@@ -112,8 +112,7 @@ public final class Peft implements Trainee, AutoCloseable {
     public Graft add(String name, Path folder, Adapter... others) {
         AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
         boolean first = grafts.isEmpty();
-        for (String part : saved.adapter().uses())
-            if (!grafts.containsKey(part) && Files.isDirectory(folder.resolve(part))) add(part, folder.resolve(part), others);
+        addParts(saved.adapter(), folder, others);
         Graft graft = new Graft(model, requireNew(name), saved.adapter(), false, grafts);
         keep(graft, () -> {
             graft.grow(0);
@@ -123,9 +122,24 @@ public final class Peft implements Trainee, AutoCloseable {
         return graft;
     }
 
+    /// What an adapter makes use of, where it lies below.
+    private void addParts(Adapter adapter, Path folder, Adapter... others) {
+        for (String part : adapter.uses()) {
+            Path own = folder.resolve(part);
+            if (!Files.isDirectory(own)) continue;
+            if (!grafts.containsKey(part)) add(part, own, others);
+            else
+                if (!AdapterFolder.open(own, List.of(others)).holds(grafts.get(part)))
+                    throw new AdapterException(
+                            "%s was made with the '%s' below it, and another adapter of that name is attached; give that one another name"
+                                    .formatted(folder, part));
+        }
+    }
+
     /// Attaches a saved adapter as far as it fits, and says what did not.
     public Loading addLeniently(String name, Path folder, Adapter... others) {
         AdapterFolder saved = AdapterFolder.open(folder, List.of(others));
+        addParts(saved.adapter(), folder, others);
         Graft graft = new Graft(model, requireNew(name), saved.adapter(), false, grafts);
         Loading[] loading = new Loading[1];
         keep(graft, () -> {
@@ -138,7 +152,7 @@ public final class Peft implements Trainee, AutoCloseable {
     /// Attaches an [AdapterFusion] of adapters that are attached already, at every layer that all of them surround, and uses it alone. They are frozen.
     public Graft fuse(String name, List<String> adapters, long seed) {
         Set<String> places = new LinkedHashSet<>(model.modules(Layer.class).map(Layer::path).toList());
-        adapters.forEach(part -> places.retainAll(adapter(part).sites().stream().filter(Site::surrounds).map(Site::path).toList()));
+        adapters.forEach(part -> places.retainAll(adapter(part).surrounded()));
         if (places.isEmpty()) throw new AdapterException("there is no layer that all of %s surround".formatted(adapters));
         Graft fusion = add(name, AdapterFusion.DEFAULT.with("adapters", adapters).with("target_modules", List.copyOf(places)), seed);
         use(name);
@@ -159,7 +173,11 @@ public final class Peft implements Trainee, AutoCloseable {
         try (var _ = onModel()) {
             fill.run();
             grafts.put(graft.name(), graft);
-            graft.composed().forEach(part -> grafts.get(part).frozen(true));
+            for (String part : graft.composed()) {
+                if (grafts.get(part).isFrozen()) continue;
+                grafts.get(part).frozen(true);
+                graft.froze(part);
+            }
             if (grafts.size() == 1) used.put(graft.name(), 1.0);
             return graft;
         } catch (Throwable t) {
@@ -191,6 +209,8 @@ public final class Peft implements Trainee, AutoCloseable {
         takeOff();
         used.remove(name);
         grafts.remove(name);
+        graft.frozenParts().stream().filter(part -> grafts.values().stream().noneMatch(g -> g.composed().contains(part)))
+                .forEach(part -> grafts.get(part).frozen(false));
         graft.close();
         putOn();
     }

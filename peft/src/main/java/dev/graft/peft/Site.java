@@ -120,7 +120,7 @@ final class Site implements Attach {
 
     @Override
     public Parameter constant(String name, Shape shape, Init init) {
-        return graft.declare(path() + "." + name, shape, init, dtype());
+        return graft.constant(path() + "." + name, shape, init, dtype());
     }
 
     @Override

@@ -107,7 +107,7 @@ public sealed interface Weight {
             for (int i = from; i < to; i++) max = Math.max(max, Math.abs(values[i]));
             if (!Float.isFinite(max)) throw new TensorException("a weight that is NaN or infinite cannot be stored as q8");
             float scale = max / 127;
-            for (int i = from; i < to; i++) quants[i] = scale == 0 ? 0 : (byte) Math.round(values[i] / scale);
+            for (int i = from; i < to; i++) quants[i] = scale == 0 ? 0 : (byte) Math.clamp(Math.round(values[i] / scale), -127, 127); // a subnormal scale is rounded
             return scale;
         }
 
@@ -153,6 +153,7 @@ public sealed interface Weight {
 
         /// @param nested whether scales are quantised in their turn; 4.5 bits a value if not
         public static Nf4 of(Tensor w, boolean nested) {
+            if (w.shape().rank() != 2) throw new TensorException("only a matrix is stored as nf4, got " + w.spec());
             return new Nf4(w.shape(), Nf4Encoding.of(w, nested));
         }
 

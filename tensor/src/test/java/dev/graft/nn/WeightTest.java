@@ -63,6 +63,9 @@ class WeightTest {
         Weight.Q8 q8 = Weight.Q8.of(Tensor.of(new float[] {0, 0, 0, -254, 127, 1}, 2, 3));
         assertThat(q8.q().toInts()).containsExactly(0, 0, 0, -127, 64, 1);
         assertThat(q8.scale().toFloats()).containsExactly(0, 2);
+        // The smallest number there is as the scale is far from 190/127 of it; no quotient may leave the byte and change its sign.
+        assertThat(Weight.Q8.of(Tensor.of(new float[] {190 * Float.MIN_VALUE, -Float.MIN_VALUE}, 1, 2)).q().toInts()).containsExactly(127,
+                -1);
     }
 
     @Test
@@ -145,5 +148,7 @@ class WeightTest {
         assertThatThrownBy(() -> Weight.Nf4.of(Tensor.of(values, 3, 40))).hasMessageContaining("cannot be stored as nf4");
         values[100] = Float.NaN;
         assertThatThrownBy(() -> Weight.Nf4.of(Tensor.of(values, 3, 40))).hasMessageContaining("NaN or infinite");
+        assertThatThrownBy(() -> Weight.Nf4.of(Tensor.zeros(DType.F32, 2, 3, 4)))
+                .hasMessageContaining("only a matrix is stored as nf4, got f32[2, 3, 4]");
     }
 }

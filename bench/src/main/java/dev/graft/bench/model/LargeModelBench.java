@@ -174,8 +174,9 @@ public class LargeModelBench implements Work.PerMethod {
                 Checkpoint checkpoint = Checkpoint.open(folder())) {
             double blocks = empty.blocks().stream().flatMap(Block::parameters).mapToDouble(p -> p.shape().size()).sum();
             double head = (double) empty.head().in() * empty.head().out();
+            double stored = checkpoint.entries().values().stream().mapToDouble(Entry::byteSize).sum() / empty.parameterCount();
             double width = switch (weights) {
-                case STORED -> checkpoint.entries().values().stream().mapToDouble(Entry::byteSize).sum() / empty.parameterCount();
+                case STORED -> stored;
                 case F32 -> 4;
                 case BF16 -> 2;
                 case Q8 -> 9.0 / 8;
@@ -183,7 +184,7 @@ public class LargeModelBench implements Work.PerMethod {
             };
             return switch (method) {
                 case "prefill" -> new Work(2 * (PROMPT * blocks + head), 0, PROMPT);
-                case "decode" -> new Work(2 * (blocks + head), width * (blocks + head), 1);
+                case "decode" -> new Work(2 * (blocks + head), width * blocks + (weights == Weights.NF4 ? stored : width) * head, 1);
                 case "step" -> new Work(2.0 * PROMPT * 2 * (blocks + head), 0, PROMPT);
                 default -> new Work(0, 0);
             };

@@ -216,20 +216,12 @@ final class Eval implements Callable<Integer> {
     }
 
     private Map<String, Object> model(CausalLm model) throws IOException {
-        List<Path> files = new ArrayList<>();
-        for (String name : List.of("config.json", "generation_config.json", "special_tokens_map.json", "tokenizer.json",
-                "tokenizer_config.json")) {
-            files.add(options.model.resolve(name));
-        }
-        try (Checkpoint weights = Checkpoint.open(options.model)) {
-            files.addAll(weights.files());
-        }
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("folder", name(options.model));
         json.put("model_type", model.config().modelType());
         json.put("max_position_embeddings", model.config().maxPositions());
         json.put("weights", options.weights.name().toLowerCase(Locale.ROOT));
-        json.put("sha256", Digest.each(files));
+        json.put("sha256", Digest.ofModel(options.model));
         return json;
     }
 

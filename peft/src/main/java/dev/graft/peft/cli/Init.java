@@ -102,7 +102,7 @@ final class Init implements Callable<Integer> {
     public Integer call() throws IOException {
         if ((shape == null) == (config == null)) throw misused("Give a --shape or a --config, one of them");
         if (dtype != DType.F32 && !dtype.isHalf()) throw misused("--dtype must be F32, BF16 or F16, got " + dtype.name());
-        occupant().ifPresent(file -> {
+        occupant(output).ifPresent(file -> {
             throw misused("--output " + output + " holds a model already (" + file + "); name another folder");
         });
         try (CausalLm model = ModelLoader.empty(settings())) {
@@ -142,9 +142,10 @@ final class Init implements Callable<Integer> {
     }
 
     /// A file of a model that is in the folder already.
-    private Optional<Path> occupant() throws IOException {
-        if (!Files.isDirectory(output)) return Optional.empty();
-        try (Stream<Path> files = Files.list(output)) {
+    /// A file of a model in this folder.
+    static Optional<Path> occupant(Path folder) throws IOException {
+        if (!Files.isDirectory(folder)) return Optional.empty();
+        try (Stream<Path> files = Files.list(folder)) {
             return files.map(Path::getFileName)
                     .filter(f -> f.toString().matches("config\\.json|(model|pytorch_model)\\b.*\\.(safetensors|bin|index\\.json)")).sorted()
                     .findFirst();

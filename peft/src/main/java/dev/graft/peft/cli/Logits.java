@@ -21,12 +21,14 @@ import dev.graft.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -56,6 +58,16 @@ final class Logits implements Callable<Integer> {
     private boolean grads;
 
     private record Ids(int[][] ids, int[][] mask, int[][] labels) {
+        /// A prompt is what stands before the first label that counts, as in training. A row without such labels, or with nothing else, is one as a whole.
+        Inputs inputs() {
+            return Inputs.of(ids, mask, IntStream.range(0, ids.length).map(this::prompt).toArray());
+        }
+
+        private int prompt(int row) {
+            int[] text = IntStream.range(0, ids[row].length).filter(t -> mask[row][t] == 1).toArray();
+            int first = labels == null ? 0 : (int) Arrays.stream(text).takeWhile(t -> labels[row][t] == Example.IGNORED).count();
+            return first == 0 ? text.length : first;
+        }
     }
 
     @Override
@@ -65,7 +77,7 @@ final class Logits implements Callable<Integer> {
             if (grads && ids.labels == null) throw new CheckpointException(input, "has no labels, which --grads needs");
             List<TensorSource> results = new ArrayList<>();
             try (var _ = Scope.open()) {
-                results.add(source("logits", loaded.model().logits(Inputs.of(ids.ids, ids.mask))));
+                results.add(source("logits", loaded.model().logits(ids.inputs())));
             }
             if (ids.labels != null) {
                 if (CausalLoss.count(ids.labels) == 0)
@@ -87,6 +99,7 @@ final class Logits implements Callable<Integer> {
             Map<String, Parameter> saved = new LinkedHashMap<>();
             loaded.peft().adapters().forEach((name, graft) -> {
                 String prefix = name.equals(Peft.DEFAULT) ? "" : name + ".";
+                loaded.peft().frozen(name, false);                              // parts of a fusion are
                 Set<Parameter> trained = new HashSet<>(graft.parameters());     // what else is saved are constants
                 graft.saved().forEach((key, p) -> {
                     if (trained.contains(p)) saved.put(prefix + key, p);
@@ -105,7 +118,7 @@ final class Logits implements Callable<Integer> {
     private static List<TensorSource> loss(CausalLm model, Ids ids, Map<String, Parameter> parameters) {
         List<TensorSource> results = new ArrayList<>();
         try (Tape tape = Tape.open(); Grads gradients = Grads.open()) {
-            Tensor losses = CausalLoss.losses(model, Inputs.of(ids.ids, ids.mask), ids.labels);
+            Tensor losses = CausalLoss.losses(model, ids.inputs(), ids.labels);
             Tensor loss = losses.sum().div(CausalLoss.count(ids.labels));
             results.add(source("loss", loss.reshape(1)));
             if (!parameters.isEmpty()) tape.backward(loss, gradients);

@@ -2,7 +2,6 @@ package dev.graft.peft.cli;
 
 import dev.graft.models.CausalLm;
 import dev.graft.models.ModelLoader;
-import dev.graft.models.io.Json;
 import dev.graft.peft.Adapters;
 import dev.graft.peft.Counts;
 import dev.graft.peft.Method;
@@ -58,6 +57,6 @@ final class Methods implements Callable<Integer> {
 
     private static String shown(Object value) {
         if (value == null) return "-";
-        return value instanceof String text ? text : Json.line(java.util.Map.of("", value)).replaceFirst("^\\{\"\":(.*)}$", "$1");
+        return MethodOptions.text(value);
     }
 }

@@ -102,6 +102,8 @@ final class Pretrain implements Callable<Integer> {
     public Integer call() throws IOException {
         if (hiddenSize % heads != 0)
             throw new IllegalArgumentException("--hidden-size " + hiddenSize + " is not a multiple of --heads " + heads);
+        if (Init.occupant(output).isPresent())
+            throw new IllegalArgumentException("--output " + output + " holds a model already; name another folder");
         Corpus corpus = corpus();
         Files.createDirectories(output);
         System.out.printf("tokenizer: %d entries%n", vocabSize);

@@ -10,6 +10,7 @@ import dev.graft.peft.study.StudyPlots;
 import dev.graft.peft.study.StudyReport;
 import dev.graft.peft.study.StudyResults;
 import dev.graft.peft.study.TestSet;
+import dev.graft.peft.train.Checkpoints;
 import dev.graft.tensor.Backends;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -23,12 +24,12 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -75,6 +76,7 @@ final class Study implements Callable<Integer> {
             results = StudyResults.open(output.resolve("results.jsonl"));
             inputs = StudyInputs.prepare(config, output.resolve("data"));
             for (Cell cell : config.cells()) results.requireSame(cell, inputs.of(cell));
+            inputs.write();
             return run();
         }
     }
@@ -105,6 +107,7 @@ final class Study implements Callable<Integer> {
             }
             spent += (System.nanoTime() - start) / 1e9;
             results.put(cell, line);
+            if (results.isDone(cell)) Checkpoints.removeAll(cell.folder(output));
             out().println("  " + said(line));
             report();
         }
@@ -141,7 +144,7 @@ final class Study implements Callable<Integer> {
     private Map<String, Object> run(Cell cell) throws IOException {
         Backends.best().restartPeak();
         Path folder = cell.folder(output);
-        Files.createDirectories(folder);
+        begin(cell, folder);
         Map<String, Object> line = new LinkedHashMap<>();
         if (!cell.isBare()) {
             graft(folder, tune(cell, folder));
@@ -171,9 +174,17 @@ final class Study implements Callable<Integer> {
             try (Checkpoint adapter = Checkpoint.openAdapter(folder)) {
                 line.put("adapter_sha256", Digest.each(adapter.files()));
             }
-            removeCheckpoints(folder);
         }
         return line;
+    }
+
+    /// What is left of an earlier try is gone on with if it was made from the same, and else thrown away.
+    private void begin(Cell cell, Path folder) throws IOException {
+        Path about = folder.resolve("made-from.json");
+        String now = Json.format(inputs.of(cell));
+        if (Files.isDirectory(folder) && !(Files.exists(about) && Files.readString(about).equals(now))) Checkpoints.delete(folder);
+        Files.createDirectories(folder);
+        AtomicFile.write(about, channel -> channel.write(ByteBuffer.wrap(now.getBytes(StandardCharsets.UTF_8))));
     }
 
     private List<String> tune(Cell cell, Path folder) {
@@ -204,11 +215,18 @@ final class Study implements Callable<Integer> {
     private static void graft(Path folder, List<String> args) throws IOException {
         StringWriter said = new StringWriter();
         StringWriter wrong = new StringWriter();
-        int code = Main.execute(Main.commandLine().setOut(new PrintWriter(said)).setErr(new PrintWriter(wrong)),
-                args.toArray(String[]::new));
-        Files.writeString(folder.resolve("log.txt"), "graft " + String.join(" ", args) + "\n" + said + wrong, StandardOpenOption.CREATE,
-                StandardOpenOption.APPEND);
+        CommandLine line = Main.commandLine().setOut(new PrintWriter(said)).setErr(new PrintWriter(wrong))
+                .setColorScheme(CommandLine.Help.defaultColorScheme(CommandLine.Help.Ansi.OFF));
+        int code = Main.execute(line, args.toArray(String[]::new));
+        Files.writeString(folder.resolve("log.txt"),
+                "graft " + args.stream().map(Study::quoted).collect(Collectors.joining(" ")) + "\n" + said + wrong,
+                StandardOpenOption.CREATE, StandardOpenOption.APPEND);
         if (code != CommandLine.ExitCode.OK) throw new CellFailed(wrong.toString().strip());
+    }
+
+    /// As a shell takes it.
+    private static String quoted(String arg) {
+        return arg.matches("[\\w./:=,@+-]+") ? arg : "'" + arg.replace("'", "'\\''") + "'";
     }
 
     private String model(Cell cell) {
@@ -218,16 +236,6 @@ final class Study implements Callable<Integer> {
     private static Path summary(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(f -> f.getFileName().toString().endsWith(".summary.json")).findFirst().orElseThrow();
-        }
-    }
-
-    private static void removeCheckpoints(Path folder) throws IOException {
-        try (Stream<Path> files = Files.list(folder)) {
-            for (Path checkpoint : files.filter(f -> f.getFileName().toString().matches("checkpoint-\\d+")).toList()) {
-                try (Stream<Path> inside = Files.walk(checkpoint)) {
-                    for (Path p : inside.sorted(Comparator.reverseOrder()).toList()) Files.delete(p);
-                }
-            }
         }
     }
 

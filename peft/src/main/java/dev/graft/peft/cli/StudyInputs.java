@@ -1,6 +1,5 @@
 package dev.graft.peft.cli;
 
-import dev.graft.models.io.Checkpoint;
 import dev.graft.models.io.Json;
 import dev.graft.peft.eval.Item;
 import dev.graft.peft.eval.Task;
@@ -11,17 +10,18 @@ import dev.graft.peft.study.TestSet;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /// What a study's cells are made from, as files, and by their hashes.
 final class StudyInputs {
     private final StudyConfig config;
     private final Path folder;
     private final Map<String, String> records = new LinkedHashMap<>();
+    private final Map<Path, String> generated = new LinkedHashMap<>();
     private final Map<String, Map<String, String>> models = new LinkedHashMap<>();
 
     private StudyInputs(StudyConfig config, Path folder) {
@@ -29,32 +29,36 @@ final class StudyInputs {
         this.folder = folder;
     }
 
+    /// Nothing is written yet: see [#write].
+    ///
     /// @param folder where what is generated goes
     static StudyInputs prepare(StudyConfig config, Path folder) throws IOException {
         StudyInputs inputs = new StudyInputs(config, folder);
-        Files.createDirectories(folder);
-        config.training().write(inputs.training());
-        if (config.train() instanceof Source.Generated generated) write(inputs.train(), generated.training());
-        inputs.records.put("train", Digest.of(inputs.train()));
+        if (config.train() instanceof Source.Generated generated) inputs.generate(inputs.train(), generated.training());
+        inputs.records.put("train", inputs.digest(inputs.train()));
         for (TestSet test : config.tests().values()) {
-            if (test.source() instanceof Source.Generated generated) write(inputs.file(test), generated.evaluation());
-            inputs.records.put("test " + test.name(), Digest.of(inputs.file(test)));
+            if (test.source() instanceof Source.Generated generated) inputs.generate(inputs.file(test), generated.evaluation());
+            inputs.records.put("test " + test.name(), inputs.digest(inputs.file(test)));
         }
-        for (Map.Entry<String, Path> model : config.models().entrySet()) {
-            List<Path> files = new ArrayList<>(
-                    List.of(model.getValue().resolve("config.json"), model.getValue().resolve("tokenizer.json")));
-            try (Checkpoint weights = Checkpoint.open(model.getValue())) {
-                files.addAll(weights.files());
-            }
-            inputs.models.put(model.getKey(), Digest.each(files));
-        }
+        for (Map.Entry<String, Path> model : config.models().entrySet())
+            inputs.models.put(model.getKey(), Digest.ofModel(model.getValue()));
         return inputs;
     }
 
-    private static void write(Path file, List<Item> items) throws IOException {
-        StringBuilder text = new StringBuilder();
-        for (Item item : items) text.append(Json.line(item.toJson())).append('\n');
-        Files.writeString(file, text);
+    private void generate(Path file, List<Item> items) {
+        generated.put(file, items.stream().map(item -> Json.line(item.toJson()) + "\n").collect(Collectors.joining()));
+    }
+
+    private String digest(Path file) throws IOException {
+        String text = generated.get(file);
+        return text == null ? Digest.of(file) : Digest.of(text);
+    }
+
+    /// Writes what is generated, and the settings of training.
+    void write() throws IOException {
+        Files.createDirectories(folder);
+        config.training().write(training());
+        for (Map.Entry<Path, String> file : generated.entrySet()) Files.writeString(file.getKey(), file.getValue());
     }
 
     /// Settings of training, as `graft tune --config` reads them.

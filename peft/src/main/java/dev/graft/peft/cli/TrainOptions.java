@@ -84,12 +84,8 @@ final class TrainOptions implements IModelTransformer {
             given.put(name,
                     option.getValue() instanceof Boolean ? Boolean.valueOf(!optionName(name).startsWith("--no-")) : option.getValue());
         }
-        Map<String, Object> settings = base.toMap();
-        if (given.containsKey("warmup_steps") && !given.containsKey("warmup_ratio")) settings.put("warmup_ratio", 0.0);
-        if (given.containsKey("warmup_ratio") && !given.containsKey("warmup_steps")) settings.put("warmup_steps", 0);
-        settings.putAll(given);
         try {
-            return TrainConfig.of(Json.parse(Json.format(settings), "settings"));
+            return base.with(Json.parse(Json.format(given), "settings"));
         } catch (RuntimeException e) {
             throw new ParameterException(command.commandLine(), inOptions(e.getMessage()), e);
         }

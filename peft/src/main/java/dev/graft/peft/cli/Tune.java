@@ -124,7 +124,7 @@ final class Tune implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        TrainConfig config = TrainOptions.read(spec, configFile == null ? recipe.config() : TrainConfig.read(configFile));
+        TrainConfig config = TrainOptions.read(spec, configFile == null ? recipe.config() : recipe.config().with(Json.read(configFile)));
         long kinds = Stream.of(method != null, !options.adapters.isEmpty(), !fuse.isEmpty()).filter(given -> given).count();
         if (kinds != 1 || options.adapters.size() > 1 || options.adapters.stream().anyMatch(a -> a.weight() != 1)) {
             throw new ParameterException(spec.commandLine(),

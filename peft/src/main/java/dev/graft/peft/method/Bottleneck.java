@@ -59,8 +59,7 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
 
     public Bottleneck {
         if (bottleneckSize < 1) throw new AdapterException("bottleneck_size must be at least 1, got " + bottleneckSize);
-        if (!(adapterDropout >= 0 && adapterDropout < 1))
-            throw new AdapterException("adapter_dropout must be in [0, 1), got " + adapterDropout);
+        Require.share("adapter_dropout", adapterDropout);
         if (!Set.of("bert", "mam_adapter").contains(initWeights)) {
             throw new AdapterException("init_weights must be \"bert\" or \"mam_adapter\", got \"" + initWeights + "\"");
         }

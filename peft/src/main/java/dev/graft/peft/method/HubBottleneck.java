@@ -22,7 +22,7 @@ import java.util.function.UnaryOperator;
 /// [Bottleneck], the one of LLM-Adapters, has not: biases, norms, a size by the model's width, and whole sublayers as places.
 ///
 /// ```
-/// f(x) = s · (U σ(D drop(n₁ x) + d) + u)       D: [m, C], U: [C, m], d: [m], u: [C]; m = C/reduction_factor
+/// f(x) = drop(s · (U σ(D n₁ x + d) + u))       D: [m, C], U: [C, m], d: [m], u: [C]; m = C/reduction_factor
 /// series:      y = o + n₂ f(o), or with adapter_residual_before_ln n₂(o + f(o))        o = layer(x)
 /// parallel:    y = o + n₂ f(x)
 /// n₁, n₂:      trained layer norms where ln_before, ln_after say so; else nothing
@@ -37,7 +37,7 @@ import java.util.function.UnaryOperator;
 /// @param bottleneckSize m itself, or 0 for what the reduction factor makes of it
 /// @param nonLinearity σ, by its name in the Transformers library
 /// @param isParallel parallel rather than series
-/// @param adapterDropout share of the elements of the adapter's input that it does not see in training
+/// @param adapterDropout share of the elements of f, before n₂, that training leaves out
 /// @param scaling s, or `learned`
 /// @param lnBefore whether f begins with a norm
 /// @param lnAfter whether f ends with one
@@ -105,9 +105,9 @@ public record HubBottleneck(double reductionFactor, int bottleneckSize, String n
         Parameter s = scaling.learned() ? at.param("adapter_scaling", Shape.of(1), Init.constant(scaling.value())) : null;
         NonLinearity sigma = NonLinearity.named(nonLinearity);
         return x -> {
-            Tensor a = sigma.of(Dropout.of(x, adapterDropout).matmulT(down.value()).add(downBias.value()));   // [.., m]
+            Tensor a = sigma.of(x.matmulT(down.value()).add(downBias.value()));                              // [.., m]
             Tensor y = a.matmulT(up.value()).add(upBias.value());
-            return s != null ? y.mul(s.value()) : scaling.value() == 1 ? y : y.mul(scaling.value());
+            return Dropout.of(s != null ? y.mul(s.value()) : scaling.value() == 1 ? y : y.mul(scaling.value()), adapterDropout);
         };
     }
 

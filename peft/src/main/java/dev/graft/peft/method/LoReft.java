@@ -28,15 +28,15 @@ import java.util.Map;
 /// ```
 /// Padding is no part of a prompt, on either side. What is generated is never changed, so decoding with a cache computes what a pass over the whole text does.
 ///
-/// Trained per block: `2 r C + r` (`r C + r` without W), twice that unless both ends of the prompt share it. Starts disturbed: R random, W and b uniform in ±1/√C. R is kept
+/// Trained per block: `2 r C + r` (`r C + r` without W), twice that unless both ends of the prompt share it. Starts disturbed: R random, W and b uniform in ±1/√C, without W b uniform in 0 … 1. R is kept
 /// orthonormal by taking it back to the nearest such matrix after each step of the optimizer (Newton and Schulz's iteration for the polar factor): where it is read it costs nothing, what is saved
 /// is R itself, and what an optimizer does across the set rather than along it is undone to first order, as the triangular factor of a QR would not. Not merged: weights know no positions.
 ///
 /// @param variant `loreft`, `consreft`, `lobireft`, `direft`, `noreft` or `nodireft`
 /// @param r rank
 /// @param prefixPositions how many tokens at the prompt's beginning
-/// @param suffixPositions how many at its end; of a prompt shorter than both together every token is changed
-/// @param shareWeights whether both ends have the same R, W and b; otherwise a token that is at both ends is changed twice, as one at the beginning first
+/// @param suffixPositions how many at its end; at neither end more than half of the prompt, rounded down
+/// @param shareWeights whether both ends have the same R, W and b
 /// @param nonLinearity σ, by its name in the Transformers library
 /// @param dropout share of the elements of a changed state that training leaves out
 public record LoReft(String variant, int r, int prefixPositions, int suffixPositions, boolean shareWeights, String nonLinearity,
@@ -86,7 +86,8 @@ public record LoReft(String variant, int r, int prefixPositions, int suffixPosit
                 : (shape, seed) -> orthonormal(Tensor.randn(DType.F32, shape, seed)));
         if (!free) rotate.within(LoReft::orthonormal);
         Parameter weight = reads ? at.param(group + "weight", Shape.of(r, width), linear) : null;
-        Parameter bias = at.param(group + "bias", Shape.of(r), linear);
+        Parameter bias = at.param(group + "bias", Shape.of(r),
+                reads ? linear : (shape, seed) -> Init.uniform(0.5).values(shape, seed).add(0.5));
         NonLinearity sigma = NonLinearity.named(nonLinearity);
         at.around((x, next) -> {
             Tensor h = next.apply(x);                                                                               // [B, T, C]

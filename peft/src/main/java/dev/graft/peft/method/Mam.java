@@ -25,7 +25,7 @@ import java.util.Map;
 /// @param encoderHiddenSize width of that network, or null for that of keys
 /// @param reductionFactor how many times narrower than the layer the bottleneck is
 /// @param nonLinearity σ, by its name in the Transformers library
-/// @param adapterDropout share of the elements of the bottleneck's input that it does not see in training
+/// @param adapterDropout share of the elements of what the bottleneck gives that training leaves out
 /// @param scaling s, or `learned`
 /// @param targets where bottlenecks go; the prefix goes to all layers
 public record Mam(PromptShape prompt, boolean prefixProjection, Integer encoderHiddenSize, double reductionFactor, String nonLinearity,

@@ -14,7 +14,7 @@ import dev.graft.tensor.Tensor;
 /// g = mean over the tokens of the prompt of σ(w x + c)         w: [1, C], c: [1]; one g for each row
 /// ```
 /// The paper's mean is over all tokens of a text, which is read at once; in a decoder no token may know of later ones, and the prompt is what all that is generated comes after. So the
-/// gate is made when a prompt is read and stays with its cache. 0 in a row without a prompt. w starts normal with deviation 0.02, c at 0.
+/// gate is made when a prompt is read and stays with its cache. 0 in a row without a prompt; of a row that is not said to have an answer all tokens count. w starts normal with deviation 0.02, c at 0.
 record PromptGate(Parameter w, Parameter c) {
     private static final Init START = Init.normal(0.02);
 

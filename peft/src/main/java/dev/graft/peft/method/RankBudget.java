@@ -39,28 +39,32 @@ record RankBudget(Graft graft, List<String> places, double beta1, double beta2) 
             at.state(factor + ".uncertainty", p.shape(), Init.zeros());
         }
         Parameter left = at.state("left", Shape.of(e.shape().dim(0)), Init.ones());
-        at.saves("lora_A", () -> rows(a.value(), left));
-        at.saves("lora_E", () -> rows(e.value(), left));
-        at.saves("lora_B", () -> rows(b.value().transpose(0, 1), left).transpose(0, 1).contiguous());
+        at.saves("lora_A", () -> rows(a.value(), left, e));
+        at.saves("lora_E", () -> rows(e.value(), left, e));
+        at.saves("lora_B", () -> rows(b.value().transpose(0, 1), left, e).transpose(0, 1).contiguous());
     }
 
-    private static Tensor rows(Tensor all, Parameter left) {
-        int[] kept = kept(left);
+    private static Tensor rows(Tensor all, Parameter left, Parameter e) {
+        boolean[] flags = kept(left, e);
+        int[] kept = IntStream.range(0, flags.length).filter(i -> flags[i]).toArray();
         if (kept.length == all.dim(0)) return all;
         return kept.length == 0 ? Tensor.zeros(all.spec().with(all.shape().with(0, 0))) : all.gather(Tensor.of(kept));
     }
 
-    private static int[] kept(Parameter left) {
-        float[] flags = left.value().toFloats();
-        return IntStream.range(0, flags.length).filter(i -> flags[i] != 0).toArray();
+    /// Which triplets a file holds: those that are left, and between two cuts those that came back.
+    private static boolean[] kept(Parameter left, Parameter e) {
+        float[] flags = left.value().toFloats(), values = e.value().toFloats();
+        boolean[] kept = new boolean[flags.length];
+        for (int i = 0; i < kept.length; i++) kept[i] = flags[i] != 0 || values[i] != 0;
+        return kept;
     }
 
-    /// What is left, by place; null when that is all.
+    /// What a file holds, by place; null when that is all.
     static RankPattern pattern(Graft graft) {
         Map<String, List<Boolean>> pattern = new LinkedHashMap<>();
         for (String place : graft.places()) {
             List<Boolean> flags = new ArrayList<>();
-            for (float flag : graft.parameter(place + ".left").value().toFloats()) flags.add(flag != 0);
+            for (boolean kept : kept(graft.parameter(place + ".left"), graft.parameter(place + ".lora_E"))) flags.add(kept);
             pattern.put(place + ".lora_E", flags);
         }
         return pattern.values().stream().allMatch(flags -> !flags.contains(false)) ? null : new RankPattern(pattern);

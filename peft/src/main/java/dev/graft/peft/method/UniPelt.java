@@ -29,7 +29,7 @@ import java.util.stream.Stream;
 /// ```
 /// attention:           keys and values of n virtual tokens, both times g, before those of the text              [PrefixTuning]
 /// linear layers:       y = W x + b + g · B A drop(x)            A: [r, in], B: [out, r]                           [Lora], with g for α/r
-/// sublayers, blocks:   y = o + g · (U σ(D drop(o) + d) + u)     o = layer(x); D: [m, C], U: [C, m], m = C/reduction_factor     [HubBottleneck]
+/// sublayers, blocks:   y = o + g · drop(U σ(D o + d) + u)     o = layer(x); D: [m, C], U: [C, m], m = C/reduction_factor     [HubBottleneck]
 /// g:                   of each place its own, from what it reads: the attention's input, x, o                    [PromptGate]
 /// ```
 /// Trained: `r (in + out) + in + 1` per linear layer, `2 m C + m + C + C + 1` per sublayer or block, and in all a prefix and `L (C + 1)`. Not neutral at the start, since attention
@@ -41,12 +41,13 @@ import java.util.stream.Stream;
 /// @param r LoRA's rank
 /// @param reductionFactor how many times narrower than the layer a bottleneck is
 /// @param nonLinearity σ, by its name in the Transformers library
-/// @param dropout share of the elements of their input that LoRA and bottlenecks do not see in training
+/// @param dropout share of the elements of LoRA's input, and of what bottlenecks give, that training leaves out
 /// @param targets where LoRA (linear layers) and bottlenecks (sublayers, blocks) go; the prefix goes to all layers
 public record UniPelt(PromptShape prompt, boolean prefixProjection, Integer encoderHiddenSize, int r, double reductionFactor,
         String nonLinearity, double dropout, Targets targets) implements Adapter {
 
-    /// AdapterHub's `unipelt`: ten tokens by way of 512, rank 8 on queries and values, bottlenecks of a sixteenth of the width after the MLP.
+    /// AdapterHub's `unipelt`, but for the place of its bottlenecks, which there read the sum behind the MLP: ten tokens by way of 512, rank 8 on queries and values, bottlenecks of a
+    /// sixteenth of the width.
     public static final UniPelt DEFAULT = new UniPelt(PromptShape.of(10), true, 512, 8, 16, "relu", 0, Targets.DEFAULT);
 
     public UniPelt {

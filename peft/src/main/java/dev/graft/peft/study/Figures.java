@@ -21,6 +21,11 @@ record Figures(String model, List<Row> rows) {
             return done.stream().map(line -> 100 * number(((Map<?, ?>) line.get("accuracy")).get(test))).toList();
         }
 
+        /// Whether all seeds are done.
+        boolean isWhole() {
+            return done.size() == cells.size();
+        }
+
         /// The mean of a seed's accuracies on all tests.
         List<Double> averages(List<String> tests) {
             return done.stream().map(line -> tests.stream().mapToDouble(t -> 100 * number(((Map<?, ?>) line.get("accuracy")).get(t)))

@@ -107,8 +107,14 @@ public record StudyConfig(SequencedMap<String, Path> models, Source train, Seque
         List<Cell> all = models.stream().flatMap(m -> ofOneModel.stream()
                 .map(c -> new Cell(m, c.method(), c.place(), c.size(), c.learningRate(), c.seed(), c.of(), c.fields()))).toList();
         Set<String> seen = new LinkedHashSet<>();
+        Set<String> folders = new LinkedHashSet<>();
         for (Cell cell : all) {
             if (!seen.add(cell.id())) throw json.problem("methods", "and the lists beside it make the cell " + cell.id() + " twice");
+            Path folder = cell.folder(Path.of(""));
+            if (!folders.add(folder.toString().toLowerCase(Locale.ROOT)))
+                throw json.problem("methods",
+                        "and the lists beside it make two cells for the folder " + folder + ", one of them " + cell.id()
+                                + "; give them names that differ in letters or digits");
         }
         return all;
     }

@@ -20,8 +20,8 @@ import org.knowm.xchart.style.Styler.LegendPosition;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// A study's pictures: of each model its methods by place, and of all models what accuracy costs in parameters. Of a method at a place, the best size and rate
-/// is shown; accuracy is the average over the test sets.
+/// A study's pictures: of each model its methods by place, each with its best size and rate; and what accuracy costs in parameters, a point for each row of all tables. Accuracy
+/// is the average over the test sets.
 public final class StudyPlots {
     private static final Logger LOG = LoggerFactory.getLogger(StudyPlots.class);
     /// Apart for colour-blind readers, too (Okabe and Ito).

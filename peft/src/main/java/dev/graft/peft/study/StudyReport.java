@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 
 /// A study as Markdown, in the layout of LLM-Adapters' tables: of each model a table with a row per method and place and a column per test set.
 ///
-/// Numbers are means over the seeds ± the sample standard deviation; the best mean of a column is bold. A column that says the same of every row
+/// Numbers are means over the seeds ± the sample standard deviation; the best mean of a column is bold, of rows whose seeds are all done. A column that says the same of every row
 /// is left out.
 public final class StudyReport {
     private static final String MISSING = "–";
@@ -79,7 +79,7 @@ public final class StudyReport {
         for (Row row : rows) {
             row(IntStream.range(0, columns.size()).mapToObj(i -> {
                 String said = columns.get(i).text.apply(row);
-                boolean isBest = best.get(i) != null && !row.done().isEmpty()
+                boolean isBest = best.get(i) != null && row.isWhole()
                         && Figures.mean(columns.get(i).best.apply(row)) == best.get(i);
                 return isBest ? "**" + said + "**" : said;
             }));
@@ -87,7 +87,7 @@ public final class StudyReport {
     }
 
     private static Double best(Column column, List<Row> rows) {
-        return rows.stream().filter(r -> !r.done().isEmpty()).map(r -> Figures.mean(column.best.apply(r))).max(Double::compare)
+        return rows.stream().filter(Row::isWhole).map(r -> Figures.mean(column.best.apply(r))).max(Double::compare)
                 .orElse(null);
     }
 
@@ -106,11 +106,11 @@ public final class StudyReport {
         }
     }
 
-    /// Null when one of the models has no result there yet.
+    /// Null when one of the models has not all its seeds there.
     private Double everywhere(List<Figures> tables, String method, String place) {
         List<Double> ofModels = new ArrayList<>();
         for (Figures table : tables) {
-            table.rows().stream().filter(r -> r.first().method().equals(method) && r.first().place().equals(place) && !r.done().isEmpty())
+            table.rows().stream().filter(r -> r.first().method().equals(method) && r.first().place().equals(place) && r.isWhole())
                     .map(r -> Figures.mean(r.averages(tests))).max(Double::compare).ifPresent(ofModels::add);
         }
         return ofModels.size() < tables.size() ? null : Figures.mean(ofModels);

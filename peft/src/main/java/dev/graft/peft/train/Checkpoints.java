@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 
 /// The folders `checkpoint-<step>` of a run. Each is there whole or not at all: written under another name, forced to disk, then renamed; and renamed
 /// before it is deleted. So a process killed at any moment leaves the checkpoints it had.
-final class Checkpoints {
+public final class Checkpoints {
     private static final Pattern NAME = Pattern.compile("checkpoint-(\\d{1,18})");
     private static final String DRAFT = ".draft-";
 
@@ -104,7 +104,14 @@ final class Checkpoints {
         }
     }
 
-    private static void delete(Path tree) {
+    /// Removes the checkpoints of a run that needs them no more.
+    public static void removeAll(Path folder) {
+        Checkpoints checkpoints = new Checkpoints(folder);
+        checkpoints.all().values().forEach(checkpoints::remove);
+    }
+
+    /// Deletes a folder and what is in it.
+    public static void delete(Path tree) {
         if (!Files.exists(tree)) return;
         try (Stream<Path> paths = Files.walk(tree)) {
             for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) Files.delete(path);

@@ -138,7 +138,17 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
     }
 
     public static TrainConfig read(Path file) {
-        return of(Json.read(file));
+        return DEFAULT.with(Json.read(file));
+    }
+
+    /// These settings with others from JSON instead. Warm-up in steps stands for one as a share, and the other way round.
+    public TrainConfig with(JsonObject given) {
+        Map<String, Object> settings = toMap();
+        Map<String, Object> others = given.toMap();
+        if (others.containsKey("warmup_steps") && !others.containsKey("warmup_ratio")) settings.put("warmup_ratio", 0.0);
+        if (others.containsKey("warmup_ratio") && !others.containsKey("warmup_steps")) settings.put("warmup_steps", 0);
+        settings.putAll(others);
+        return of(Json.parse(Json.format(settings), given.source()));
     }
 
     public void write(Path file) {

@@ -20,8 +20,10 @@ import java.io.StringWriter;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -53,6 +55,7 @@ class ComposedAdaptersTest {
         model = TinyModel.model(shared.resolve("model"));
         data = TinyModel.records(shared.resolve("records.jsonl"));
         lora = trained("lora", "--method", "lora", "--r", 4, "--target-modules", "o_proj,down_proj");
+        trained("again", "--method", "lora", "--r", 4, "--target-modules", "o_proj,down_proj", "--seed", 7);
         series = trained("series", "--method", "houlsby", "--target-modules", "o_proj,down_proj", "--reduction-factor", 4);
     }
 
@@ -81,17 +84,44 @@ class ComposedAdaptersTest {
         return graft(out, err, args);
     }
 
+    private static void copy(Path from, Path to) throws IOException {
+        Files.createDirectories(to);
+        for (String name : List.of("adapter_config.json", "adapter_model.safetensors"))
+            Files.copy(from.resolve(name), to.resolve(name), StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    private String refusal(Path... adapters) {
+        err.getBuffer().setLength(0);
+        List<Object> all = new ArrayList<>(List.of("generate", "--model", model, "--max-new-tokens", 1, "A"));
+        for (Path adapter : adapters) all.addAll(List.of("--adapter", adapter));
+        graft(all.toArray());
+        return err.toString();
+    }
+
     private float[] asked(Object... adapters) throws IOException {
-        long[] ids = Arrays.stream(TEXT).asLongStream().toArray(),
-                mask = LongStream.generate(() -> 1).limit(6).toArray();
+        return numbers(List.of(), adapters).get("logits");
+    }
+
+    private Map<String, float[]> gradients(Object... adapters) throws IOException {
+        Map<String, float[]> all = numbers(List.of("--grads"), adapters);
+        all.keySet().removeIf(name -> !name.startsWith("grad."));
+        return all;
+    }
+
+    private Map<String, float[]> numbers(List<Object> options, Object... adapters) throws IOException {
+        long[] ids = Arrays.stream(TEXT).asLongStream().toArray(), mask = LongStream.generate(() -> 1).limit(6).toArray();
         Path input = folder.resolve("in.safetensors"), output = Files.createDirectories(folder.resolve("found")).resolve("io.safetensors");
         Safetensors.write(input, List.of(TensorSource.of("input_ids", DType.I64, Shape.of(1, 6), MemorySegment.ofArray(ids)),
+                TensorSource.of("labels", DType.I64, Shape.of(1, 6), MemorySegment.ofArray(ids)),
                 TensorSource.of("attention_mask", DType.I64, Shape.of(1, 6), MemorySegment.ofArray(mask))));
         List<Object> all = new ArrayList<>(List.of("logits", "--model", model, "--input", input, "--output", output));
         for (Object adapter : adapters) all.addAll(List.of("--adapter", adapter));
+        all.addAll(options);
         assertThat(graft(all.toArray())).as(err.toString()).isZero();
         try (GoldenTensors found = GoldenTensors.of(output.getParent())) {
-            return found.floats("logits");
+            Map<String, float[]> numbers = new LinkedHashMap<>();
+            found.names().forEach(name -> numbers.put(name, found.floats(name)));
+            return numbers;
         } finally {
             Files.delete(input);
             Files.delete(output);
@@ -132,6 +162,13 @@ class ComposedAdaptersTest {
         for (String part : List.of("lora", "series"))
             assertThat(Files.readAllBytes(fusion.resolve(part).resolve("adapter_model.safetensors")))
                     .isEqualTo(Files.readAllBytes(shared.resolve(part).resolve("adapter_model.safetensors")));
+        assertThat(refusal(lora, fusion)).isEmpty();
+        Path other = folder.resolve("other/lora");
+        copy(shared.resolve("lora"), other);
+        copy(shared.resolve("again"), other);
+        assertThat(refusal(other, fusion)).contains("another adapter of that name is attached");
+        assertThat(gradients(fusion)).hasSizeGreaterThan(10)
+                .allSatisfy((name, g) -> assertThat(g).as(name).isNotEqualTo(new float[g.length]));
         float[] used = asked(fusion);
         assertThat(used).isNotEqualTo(asked()).isEqualTo(computed(peft -> {
             peft.add("lora", lora);

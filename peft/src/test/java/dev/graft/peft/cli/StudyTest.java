@@ -133,11 +133,20 @@ class StudyTest {
         assertThat(out.toString()).contains("2 cells, 2 to do", "wrote " + folder.resolve("report.md"));
         // Another model in the grid adds to it; other settings do not fit in.
         Files.writeString(config, small.replace("\"other\"", "\"third\""));
+        Path stale = Files.createDirectories(folder.resolve("cells/third/none")).resolve("stale.txt");
+        Files.writeString(stale, "of a try that was made from something else");
         assertThat(study(config, folder)).as(err.toString()).isZero();
+        assertThat(stale).doesNotExist();
         assertThat(out.toString()).contains("2 cells, 1 to do", "cell 2 of 2: third/none");
         Files.writeString(config, small.replace("\"beams\": 1", "\"beams\": 2"));
         assertThat(study(config, folder)).isEqualTo(1);
         assertThat(err.toString()).contains("holds the cell llama/none as it was made from something else: settings.beams was 1 and is 2;");
+        Path test = folder.resolve("data/test-sums.jsonl");
+        String asked = Files.readString(test);
+        Files.writeString(config, small.replaceFirst("(\"sums\": \\{\"word_problems\": )\\d+", "$11"));
+        assertThat(study(config, folder)).isEqualTo(1);
+        assertThat(err.toString()).contains("sha256.test sums was ");
+        assertThat(test).as("what a refused study was made from").hasContent(asked);
         Files.writeString(config, small.replace("\"beams\"", "\"breams\""));
         assertThat(study(config, folder)).isEqualTo(1);
         assertThat(err.toString()).contains("bare.json: \"evaluation.breams\" is no field of an evaluation");

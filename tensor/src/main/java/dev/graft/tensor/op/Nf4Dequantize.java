@@ -30,13 +30,15 @@ public record Nf4Dequantize(int rows, int cols) implements Composite {
         boolean nested = in.size() == 4;
         require(in.get(0).dtype() == DType.I8 && in.get(0).shape().equals(shape(Math.ceilDiv(values, 2))),
                 "codes must be i8 [" + Math.ceilDiv(values, 2) + "], two values each", in.get(0));
-        require((in.get(1).dtype() == DType.I8) == nested && in.get(1).shape().equals(shape(blocks)),
+        require((nested ? in.get(1).dtype() == DType.I8 : in.get(1).dtype().isFloating()) && in.get(1).shape().equals(shape(blocks)),
                 "absmax must be " + (nested ? "i8" : "f32") + " [" + blocks + "], one for " + Nf4.BLOCK + " values", in.get(1));
         if (nested) {
             long groups = Math.ceilDiv(blocks, Nf4.NESTED_BLOCK);
-            require(in.get(2).shape().equals(shape(groups)), "nested must be f32 [" + groups + "], one for " + Nf4.NESTED_BLOCK + " scales",
+            require(in.get(2).dtype().isFloating() && in.get(2).shape().equals(shape(groups)),
+                    "nested must be f32 [" + groups + "], one for " + Nf4.NESTED_BLOCK + " scales",
                     in.get(2));
-            require(in.get(3).shape().rank() == 0, "offset must be one number", in.get(3));
+            require(in.get(3).shape().rank() == 0 && in.get(3).dtype() == in.get(2).dtype(), "offset must be one number of nested's type",
+                    in.get(3));
         }
         return List.of(new Spec(Shape.of(rows, cols), in.get(nested ? 2 : 1).dtype()));
     }

@@ -26,8 +26,8 @@ public record Q8MatMul(boolean transposed) implements Composite {
         Shape q = in.get(1).shape();
         Shape x = in.get(0).shape();
         if (in.get(1).dtype() != DType.I8 || q.rank() != 2) throw new ShapeException("the weight must be i8 [N, K]");
-        if (!in.get(2).shape().equals(Shape.of(q.dim(0), (q.dim(1) + BLOCK - 1) / BLOCK)))
-            throw new ShapeException("scales must be [N, ceil(K/32)]");
+        if (!in.get(2).dtype().isFloating() || !in.get(2).shape().equals(Shape.of(q.dim(0), (q.dim(1) + BLOCK - 1) / BLOCK)))
+            throw new ShapeException("scales must be f32 [N, ceil(K/32)], got " + in.get(2));
         int inner = q.dim(transposed ? 1 : 0);
         if (x.rank() < 1 || x.dim(-1) != inner) throw new ShapeException("the last axis of x must be " + inner);
         return List.of(in.get(0).with(x.with(-1, q.dim(transposed ? 0 : 1))));

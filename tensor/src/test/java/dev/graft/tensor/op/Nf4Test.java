@@ -109,6 +109,7 @@ class Nf4Test {
             assertThatThrownBy(() -> op.apply(x, bytes, absmax)).isInstanceOf(ShapeException.class)
                     .hasMessageContaining("codes must be i8 [33]");
             assertThatThrownBy(() -> op.apply(x, codes, codes)).hasMessageContaining("absmax must be f32 [2], one for 64 values");
+            assertThatThrownBy(() -> op.apply(x, codes, Tensor.of(new int[] {2, 10}))).hasMessageContaining("absmax must be f32 [2]");
             assertThatThrownBy(() -> op.apply(x, codes, bytes, absmax, Tensor.scalar(DType.F32, 1)))
                     .hasMessageContaining("nested must be f32 [1]");
             assertThatThrownBy(() -> op.apply(absmax, codes, absmax)).hasMessageContaining("the last axis of x must be 13");
