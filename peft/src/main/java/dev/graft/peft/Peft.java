@@ -209,8 +209,9 @@ public final class Peft implements Trainee, AutoCloseable {
         takeOff();
         used.remove(name);
         grafts.remove(name);
-        graft.frozenParts().stream().filter(part -> grafts.values().stream().noneMatch(g -> g.composed().contains(part)))
-                .forEach(part -> grafts.get(part).frozen(false));
+        for (String part : graft.frozenParts())
+            grafts.values().stream().filter(g -> g.composed().contains(part)).findFirst()
+                    .ifPresentOrElse(heir -> heir.froze(part), () -> grafts.get(part).frozen(false));
         graft.close();
         putOn();
     }

@@ -22,14 +22,17 @@ import dev.graft.peft.train.Trainer;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
+import dev.graft.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -389,6 +392,43 @@ class AdapterContractTest {
             model.checkpointing(true);
             assertThat(Tiny.gradients(model, peft.parameters(), 8)).usingRecursiveComparison().isEqualTo(plain);
         });
+    }
+
+    /// Whatever it is called and wherever it acts: evaluation does without it, training does not, and a block that runs again for its gradients leaves out the same.
+    @TestFactory
+    Stream<DynamicTest> dropoutActsInTrainingAlone() {
+        return ARCHITECTURES.stream().flatMap(a -> cases().flatMap(c -> dropouts(c).map(field -> DynamicTest.dynamicTest(
+                c.method + " on " + a.name + ", " + field, () -> {
+                    try (CausalLm model = a.model.get()) {
+                        SequencedMap<String, float[]> values = new LinkedHashMap<>();
+                        float[] without;
+                        double loss;
+                        try (Peft peft = Peft.attach(model, c.adapter, 11)) {
+                            without = trained(model, peft);
+                            loss = lossInTraining(model, 5);
+                            peft.parameters().forEach(p -> values.put(p.name(), p.value().toFloats()));
+                        }
+                        try (Peft peft = Peft.attach(model, c.adapter.with(field, 0.5), 11); var _ = Scope.untracked()) {
+                            peft.parameters().forEach(p -> p.value().assign(Tensor.of(values.get(p.name()), p.shape().dims())));
+                            assertThat(Tiny.logits(model)).isEqualTo(without);
+                            assertThat(IntStream.range(0, 8).mapToDouble(seed -> lossInTraining(model, seed))).anyMatch(l -> l != loss);
+                            Map<String, float[]> plain = Tiny.gradients(model, peft.parameters(), 8);
+                            model.checkpointing(true);
+                            assertThat(Tiny.gradients(model, peft.parameters(), 8)).usingRecursiveComparison().isEqualTo(plain);
+                        }
+                    }
+                }))));
+    }
+
+    /// P-tuning's is between the layers of an LSTM, of which an MLP has none.
+    private static Stream<String> dropouts(Case c) {
+        return c.adapter.fields().keySet().stream().filter(f -> f.endsWith("dropout") && !f.equals("encoder_dropout"));
+    }
+
+    private static double lossInTraining(CausalLm model, long seed) {
+        try (Tape _ = Tape.training(seed)) {
+            return Tiny.loss(model, 0, 8).item();
+        }
     }
 
     @TestFactory

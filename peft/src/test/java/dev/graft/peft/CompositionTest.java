@@ -143,6 +143,38 @@ class CompositionTest {
         }
     }
 
+    /// A fusion is used alone, so what its parts do elsewhere would be lost without a word.
+    @Test
+    void partsThatDoMoreThanSurroundLayersAreRefused() {
+        try (CausalLm model = Tiny.llama(); Peft peft = Peft.of(model)) {
+            peft.add("hub", Adapters.of("houlsby", Map.of()), 1);
+            peft.add("mam", Adapters.of("mam", Map.of()), 2);
+            peft.add("lora", Adapters.of("lora", Map.of("r", 2)), 3);
+            peft.add("biased", Adapters.of("lora", Map.of("r", 2, "bias", "lora_only")), 4);
+            peft.add("reading", Adapters.of("llama-adapter", Map.of()), 5);
+            assertThatThrownBy(() -> peft.fuse("more", List.of("hub", "mam"), 6))
+                    .hasMessage("'mam' does more than surround layers, and its virtual tokens would be lost in a fusion");
+            assertThatThrownBy(() -> peft.fuse("more", List.of("lora", "biased"), 6))
+                    .hasMessageContaining("what it trains of the model's own, model.layers.0.self_attn.q_proj.bias");
+            assertThatThrownBy(() -> peft.fuse("more", List.of("hub", "reading"), 6))
+                    .hasMessageContaining("there is no layer that all of [hub, reading] surround");
+        }
+    }
+
+    @Test
+    void whatAFusionFrozeIsThawedWithIt() {
+        try (CausalLm model = Tiny.llama(); Peft peft = Peft.of(model)) {
+            for (String name : List.of("a", "b", "c")) peft.add(name, Adapters.of("lora", Map.of("r", 2)), 1);
+            peft.frozen("c", true);
+            peft.fuse("both", List.of("a", "c"), 2);
+            peft.fuse("other", List.of("a", "b"), 3);
+            peft.detach("both");
+            assertThat(List.of("a", "b", "c")).allMatch(name -> peft.adapter(name).isFrozen());
+            peft.detach("other");
+            assertThat(List.of("a", "b", "c")).map(name -> peft.adapter(name).isFrozen()).containsExactly(false, false, true);
+        }
+    }
+
     private static float[] first(Peft peft, String name) {
         return peft.adapter(name).parameters().getFirst().value().toFloats();
     }

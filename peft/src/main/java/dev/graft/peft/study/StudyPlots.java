@@ -26,7 +26,8 @@ public final class StudyPlots {
     private static final Logger LOG = LoggerFactory.getLogger(StudyPlots.class);
     /// Apart for colour-blind readers, too (Okabe and Ito).
     private static final Color[] COLORS = {new Color(0x0072B2), new Color(0xE69F00), new Color(0x009E73), new Color(0xD55E00),
-            new Color(0xCC79A7), new Color(0x56B4E9), new Color(0xF0E442), new Color(0x000000)};
+            new Color(0xCC79A7), new Color(0x56B4E9), new Color(0xF0E442), new Color(0x000000), new Color(0x882255), new Color(0x999999),
+            new Color(0x332288)};
 
     private final List<String> tests;
     private final Path folder;
@@ -69,7 +70,8 @@ public final class StudyPlots {
         }
         chart.getStyler().setYAxisMin(0.0).setYAxisMax(100.0).setSeriesColors(COLORS).setChartBackgroundColor(Color.WHITE)
                 .setLegendPosition(LegendPosition.OutsideE);
-        chart.getStyler().setXAxisLabelRotation(methods.size() > 8 ? 45 : 0).setPlotGridVerticalLinesVisible(false);
+        chart.getStyler().setXAxisLabelRotation(methods.size() > 8 ? 45 : 0).setXAxisTickMarkSpacingHint(1)
+                .setPlotGridVerticalLinesVisible(false);
         return chart;
     }
 
