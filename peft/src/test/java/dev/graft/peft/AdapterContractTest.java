@@ -33,7 +33,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
@@ -48,10 +47,20 @@ class AdapterContractTest {
     /// @param adapter small, and otherwise with the method's defaults
     /// @param start what the model computes right after attaching
     /// @param counts trained numbers on [Tiny#llama], [Tiny#bloom] and [Tiny#gptj] by the formula of the method's documentation
-    record Case(String method, Adapter adapter, Start start, Counts counts) {
+    /// @param drawn whether it starts from numbers that the seed decides
+    record Case(String method, Adapter adapter, Start start, Counts counts, boolean drawn) {
         /// The same to the bit, the same but for rounding, or something else.
         enum Start {
             NEUTRAL, ROUNDED, OTHER
+        }
+
+        Case(String method, Adapter adapter, Start start, Counts counts) {
+            this(method, adapter, start, counts, true);
+        }
+
+        /// The same, its first numbers whatever the seed.
+        Case undrawn() {
+            return new Case(method, adapter, start, counts, false);
         }
 
         record Counts(long llama, long bloom, long gptj) {
@@ -76,27 +85,28 @@ class AdapterContractTest {
                     perLayer(4 * (C + C) + 4 * (C + KV), 4 * (C + 3 * C), 2 * 4 * (C + C))),
             new Case("lokr", small("lokr", "r", 1), NEUTRAL,                                                     // l m + r (k + n); 20 = 4·5, 60 = 6·10, 4 = 2·2
                     perLayer(4 * 4 + 5 + 5 + 2 * 4 + 2 + 5, 6 * 4 + 10 + 5, 2 * (4 * 4 + 5 + 5))),
-            new Case("vera", small("vera", "r", 5), NEUTRAL, perLayer(5 + C + 5 + KV, 5 + 3 * C, 2 * (5 + C))),  // r + out
+            new Case("vera", small("vera", "r", 5), NEUTRAL, perLayer(5 + C + 5 + KV, 5 + 3 * C, 2 * (5 + C))).undrawn(),  // r + out
             new Case("randlora", small("randlora", "r", 3), NEUTRAL,                                             // n (r + min(in, out)), n = ⌈min(in, out)/r⌉
-                    perLayer(7 * (3 + C) + 2 * (3 + KV), 7 * (3 + C), 2 * 7 * (3 + C))),
+                    perLayer(7 * (3 + C) + 2 * (3 + KV), 7 * (3 + C), 2 * 7 * (3 + C))).undrawn(),
             new Case("fourierft", small("fourierft", "n_frequency", 50), OTHER, perLayer(2 * 50, 50, 2 * 50)), // n
             new Case("hira", small("hira", "r", 3), NEUTRAL,
                     perLayer(3 * (C + C) + 3 * (C + KV), 3 * (C + 3 * C), 2 * 3 * (C + C))),
-            new Case("miss", small("miss", "r", 3), NEUTRAL, perLayer(3 * C + 3 * KV, 3 * 3 * C, 2 * 3 * C)),     // r out
+            new Case("miss", small("miss", "r", 3), NEUTRAL, perLayer(3 * C + 3 * KV, 3 * 3 * C, 2 * 3 * C)).undrawn(),     // r out
             new Case("dora", small("dora", "r", 3), ROUNDED,                                                    // and out more; neutral but for rounding
                     perLayer(3 * (C + C) + C + 3 * (C + KV) + KV, 3 * (C + 3 * C) + 3 * C, 2 * (3 * (C + C) + C))),
-            new Case("ia3", Adapters.of("ia3", Map.of()), NEUTRAL, perLayer(KV + KV + F, 3 * C + 4 * C, C + C + F)), // out, and in of what closes the MLP
+            new Case("ia3", Adapters.of("ia3", Map.of()), NEUTRAL, perLayer(KV + KV + F, 3 * C + 4 * C, C + C + F)).undrawn(), // out, and in of what closes the MLP
             new Case("hra", small("hra", "r", 4), ROUNDED, perLayer(2 * 4 * C, 4 * C, 2 * 4 * C)),              // r in; neutral but for rounding
-            new Case("oft", small("oft", "oft_block_size", 5), NEUTRAL, perLayer(2 * 4 * 10, 4 * 10, 2 * 4 * 10)), // (in/m) m (m − 1)/2
+            new Case("oft", small("oft", "oft_block_size", 5), NEUTRAL, perLayer(2 * 4 * 10, 4 * 10, 2 * 4 * 10)).undrawn(), // (in/m) m (m − 1)/2
             new Case("boft", small("boft", "boft_block_size", 5), ROUNDED,                                        // (in/m) m² + out
-                    perLayer(4 * 25 + C + 4 * 25 + KV, 4 * 25 + 3 * C, 2 * (4 * 25 + C))),
+                    perLayer(4 * 25 + C + 4 * 25 + KV, 4 * 25 + 3 * C, 2 * (4 * 25 + C))).undrawn(),
             new Case("road", small("road", "group_size", 4).with("target_modules", "all-linear"), NEUTRAL,   // out
-                    perLayer(2 * C + 2 * KV + 2 * F + C, 3 * C + C + 4 * C + C, 4 * C + F + C)),
+                    perLayer(2 * C + 2 * KV + 2 * F + C, 3 * C + C + 4 * C + C, 4 * C + F + C)).undrawn(),
             new Case("ln-tuning", Adapters.of("ln-tuning", Map.of()), NEUTRAL,                                   // C, of a LayerNorm 2 C; and the last norm
-                    new Case.Counts(LAYERS * 2 * C + C, LAYERS * 2 * 2 * C + 2 * C, LAYERS * 2 * C + 2 * C)),
+                    new Case.Counts(LAYERS * 2 * C + C, LAYERS * 2 * 2 * C + 2 * C, LAYERS * 2 * C + 2 * C)).undrawn(),
             new Case("bitfit", Adapters.of("bitfit", Map.of()), NEUTRAL,                                         // every bias there is; of norms, and of GPT-J's head, too
                     new Case.Counts(LAYERS * (2 * C + 2 * KV), LAYERS * (3 * C + C + 4 * C + C + 2 * C) + 2 * C,
-                            LAYERS * (F + C + C) + C + VOCAB)),
+                            LAYERS * (F + C + C) + C + VOCAB))
+                    .undrawn(),
             new Case("houlsby", small("houlsby", "reduction_factor", 7), OTHER, perLayer(2 * (2 * 2 * C + 2 + C))), // 2 m C + m + C, after both
             new Case("pfeiffer", small("pfeiffer", "bottleneck_size", 3), OTHER, perLayer(2 * 3 * C + 3 + C)),
             new Case("par-bn", small("par-bn", "bottleneck_size", 3), NEUTRAL, perLayer(2 * 3 * C + 3 + C)),
@@ -126,15 +136,12 @@ class AdapterContractTest {
     /// Options of these methods that compute something else.
     private static final List<Case> VARIANTS = List.of(
             new Case("p-tuning",                                                                                // n C + 2h (2h + 1) + C (2h + 1) + 8 h (k + h + 2)
-                    CASES.get(CASES.size() - 5).adapter.with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
+                    smallOf("p-tuning").with("encoder_reparameterization_type", "LSTM").with("encoder_hidden_size", 15),
                     OTHER,
                     whole(7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2),
                             7 * C + 30 * 31 + C * 31 + 8 * 15 * (C + 15 + 2) + 8 * 15 * (30 + 15 + 2))),
-            new Case("prefix", CASES.getLast().adapter.with("prefix_projection", true).with("encoder_hidden_size", 6), OTHER, // n K D + h (K D + 1) + 2 L K D (h + 1)
+            new Case("prefix", smallOf("prefix").with("prefix_projection", true).with("encoder_hidden_size", 6), OTHER, // n K D + h (K D + 1) + 2 L K D (h + 1)
                     whole(3 * KV + 6 * (KV + 1) + 2 * LAYERS * KV * 7, 3 * C + 6 * (C + 1) + 2 * LAYERS * C * 7)));
-
-    /// Those that start from the same numbers whatever the seed.
-    private static final Set<String> UNDRAWN = Set.of("vera", "randlora", "miss", "ia3", "oft", "boft", "road", "ln-tuning", "bitfit");
 
     /// Numbers drawn with deviation 1, which all act together and far from the loss, have a long way to go.
     private static double rate(Case c) {
@@ -143,6 +150,10 @@ class AdapterContractTest {
             case "p-tuning", "llama-adapter" -> 0.05;
             default -> 0.02;
         };
+    }
+
+    private static Adapter smallOf(String method) {
+        return CASES.stream().filter(c -> c.method.equals(method)).findFirst().orElseThrow().adapter;
     }
 
     private static Case.Counts perLayer(long llama, long bloom, long gptj) {
@@ -229,7 +240,7 @@ class AdapterContractTest {
                 }
             }
             assertThat(logits[1]).isEqualTo(logits[0]);
-            assertThat(Arrays.equals(logits[2], logits[0])).isEqualTo(UNDRAWN.contains(c.method));
+            assertThat(Arrays.equals(logits[2], logits[0])).isEqualTo(!c.drawn);
         });
     }
 
