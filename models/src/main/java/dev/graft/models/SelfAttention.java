@@ -45,7 +45,8 @@ public abstract class SelfAttention extends Layer {
         if (pass.prefix() != null) all = pass.prefix().of(layer, x).then(all);
         if (pass.cache() != null) all = pass.cache().append(layer, all);
         KeysValues read = all;
-        return reading.run(q, h -> Attention.of(h, read.keys(), read.values(), 1 / Math.sqrt(q.dim(3)), true, pass.mask(), pass.bias()));
+        Tensor bias = pass.bias() == null ? null : pass.bias().to(q.dtype());
+        return reading.run(q, h -> Attention.of(h, read.keys(), read.values(), 1 / Math.sqrt(q.dim(3)), true, pass.mask(), bias));
     }
 
     private static final class Reading extends Layer {
