@@ -27,11 +27,58 @@ public final class KvCache implements AutoCloseable {
     private int length;
     private int rows;
 
-    /// What follows from the prompts of some rows.
-    ///
-    /// @param values `[B, …]`
-    /// @param has of each row, whether it is its own; 0 where not
-    private record Kept(Tensor values, boolean[] has) {
+    /// What follows from the prompts of some rows, with memory for those alone: where each row has an adapter of its own, what one asks about is one row's.
+    private final class Kept {
+        private Tensor values;                                                   // [places, …]
+        private final int[] place;                                               // of each row; -1 where it never had anything
+        private final boolean[] has;
+        private int taken;
+
+        Kept(Tensor like, int rows, int places) {
+            values = room(like.spec().with(like.shape().with(0, places)), like);
+            place = IntStream.generate(() -> -1).limit(rows).toArray();
+            has = new boolean[rows];
+        }
+
+        /// Row `toRow` gets a copy of a row of these.
+        void put(Tensor from, int row, int toRow) {
+            copyRow(from, row, 0, from.dim(1), values, place(toRow), 0);
+        }
+
+        /// Row `toRow` is now what another one is.
+        void copy(int row, int toRow) {
+            if (has[row]) {
+                int at = place(toRow);
+                copyRow(values, place[row], 0, values.dim(1), values, at, 0);
+            }
+            has[toRow] = has[row];
+        }
+
+        private int place(int row) {
+            has[row] = true;
+            if (place[row] < 0) {
+                if (taken == values.dim(0)) grow();
+                place[row] = taken++;
+            }
+            return place[row];
+        }
+
+        private void grow() {
+            Tensor larger = room(values.spec().with(values.shape().with(0, Math.min(place.length, 2 * taken))), values);
+            try (var _ = Scope.open(values.backend())) {
+                larger.slice(0, 0, taken).assign(values);
+            }
+            values.close();
+            values = larger;
+        }
+
+        /// Null when one of these rows has nothing.
+        Tensor of(int[] rows) {
+            if (!IntStream.of(rows).allMatch(b -> has[b])) return null;
+            int[] at = IntStream.of(rows).map(b -> place[b]).toArray();
+            boolean neighbours = IntStream.range(1, at.length).allMatch(i -> at[i] == at[0] + i);
+            return neighbours ? values.slice(0, at[0], at[0] + at.length) : values.gather(Tensor.of(at, at.length));
+        }
     }
 
     /// @param capacity most tokens a row can hold
@@ -132,10 +179,7 @@ public final class KvCache implements AutoCloseable {
             copyRow(kv.keys(), row, 0, length, kv.keys(), toRow, 0);
             copyRow(kv.values(), row, 0, length, kv.values(), toRow, 0);
         });
-        kept.values().forEach(own -> {
-            copyRow(own.values, row, 0, own.values.dim(1), own.values, toRow, 0);
-            own.has[toRow] = own.has[row];
-        });
+        kept.values().forEach(own -> own.copy(row, toRow));
     }
 
     /// A stretch of tokens of a row.
@@ -158,9 +202,9 @@ public final class KvCache implements AutoCloseable {
     }
 
     /// Makes each row what these pieces are, one behind another, all rows ending together; what is left free before the shorter ones is padding. What is kept comes from the cache of a
-    /// row's first piece, and is 0 where that keeps nothing.
+    /// row's first piece.
     void assemble(List<List<Piece>> rows, int newCapacity) {
-        List<Tensor> before = new ArrayList<>(kept.values().stream().map(Kept::values).toList());
+        List<Tensor> before = new ArrayList<>(kept.values().stream().map(k -> k.values).toList());
         layers.values().forEach(kv -> before.addAll(List.of(kv.keys(), kv.values())));
         fill(rows, newCapacity);
         before.forEach(Tensor::close);
@@ -178,11 +222,9 @@ public final class KvCache implements AutoCloseable {
                 int row = b;
                 first.cache.kept.forEach((key, held) -> {
                     if (!held.has[first.row]) return;
-                    Kept own = picked.computeIfAbsent(key,
-                            _ -> new Kept(added(made, room(held.values.spec().with(held.values.shape().with(0, rows.size())), held.values)),
-                                    new boolean[rows.size()]));
-                    copyRow(held.values, first.row, 0, held.values.dim(1), own.values, row, 0);
-                    own.has[row] = true;
+                    Kept own = picked.computeIfAbsent(key, _ -> new Kept(held.values, rows.size(), having(key, rows)));
+                    if (own.taken == 0) made.add(own.values);
+                    own.put(held.values, held.place[first.row], row);
                 });
             }
             KvCache like = rows.isEmpty() ? this : rows.getFirst().getFirst().cache;
@@ -202,6 +244,12 @@ public final class KvCache implements AutoCloseable {
         this.rows = rows.size();
     }
 
+    /// How many of the rows have something under a key.
+    private static int having(Object key, List<List<Piece>> rows) {
+        return (int) rows.stream().map(List::getFirst).filter(p -> p.cache.kept.containsKey(key) && p.cache.kept.get(key).has[p.row])
+                .count();
+    }
+
     private static Tensor added(List<Tensor> to, Tensor t) {
         to.add(t);
         return t;
@@ -214,23 +262,15 @@ public final class KvCache implements AutoCloseable {
     /// Keeps a copy of values that belong to the rows, `[B, …]`, or to some of them. They follow [#reorder].
     void keep(Object key, Tensor values, Pass.Picked picked) {
         if (length == 0) rows = picked == null ? values.dim(0) : picked.of();    // before the first layer has come
-        int all = picked == null ? values.dim(0) : picked.of();
-        Kept own = kept.computeIfAbsent(key,
-                _ -> new Kept(room(values.spec().with(values.shape().with(0, all)), values), new boolean[all]));
-        for (int i = 0; i < values.dim(0); i++) {
-            int row = picked == null ? i : picked.rows()[i];
-            copyRow(values, i, 0, values.dim(1), own.values, row, 0);
-            own.has[row] = true;
-        }
+        int[] own = picked == null ? IntStream.range(0, values.dim(0)).toArray() : picked.rows();
+        Kept all = kept.computeIfAbsent(key, _ -> new Kept(values, picked == null ? own.length : picked.of(), own.length));
+        for (int i = 0; i < own.length; i++) all.put(values, i, own[i]);
     }
 
     /// What was kept under a key for all rows or some; null when one of them has nothing.
     Tensor kept(Object key, Pass.Picked picked) {
         Kept all = kept.get(key);
-        if (all == null) return null;
-        for (int i = 0; i < (picked == null ? rows : picked.rows().length); i++)
-            if (!all.has[picked == null ? i : picked.rows()[i]]) return null;
-        return picked == null ? all.values.slice(0, 0, rows) : all.values.gather(Tensor.of(picked.rows(), picked.rows().length));
+        return all == null ? null : all.of(picked == null ? IntStream.range(0, rows).toArray() : picked.rows());
     }
 
     @Override

@@ -3,8 +3,10 @@ package dev.graft.models;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.ShapeException;
+import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.backend.HostMemory;
@@ -74,6 +76,24 @@ class KvCacheTest {
                 assertThat(held.values().slice(0, expected[0], expected[0] + 1).toFloats()).containsOnly(expected[1] + 100);
             }
             assertThat(cache.kept("x", null).toFloats()).containsExactly(0, 2);
+        }
+    }
+
+    @Test
+    void whatIsKeptForSomeRowsTakesMemoryForThoseAlone() {
+        int n = 7;
+        try (KvCache cache = new KvCache(100); var _ = Scope.open()) {
+            for (int b = 0; b < n; b++) cache.keep(b, Tensor.of(new float[] {b, -b}, 1, 2), new Pass.Picked(new int[] {b}, n));
+            assertThat(cache.bytes()).isEqualTo(n * 2 * Float.BYTES);
+            Tensor rows = Tensor.zeros(Spec.of(DType.F32, n, 1, HEADS, DIM));
+            cache.append(0, new KeysValues(rows, rows));
+            cache.advance(1);
+            assertThat(cache.kept(3, null)).as("not that of every row").isNull();
+            assertThat(cache.reorder(3, 3, 3, 6, 0)).containsExactly(3, 1, 2, 4, 0);
+            for (int b = 1; b < 4; b++) assertThat(cache.kept(3, new Pass.Picked(new int[] {b}, 5)).toFloats()).containsExactly(3, -3);
+            assertThat(cache.kept(3, new Pass.Picked(new int[] {1, 2, 3}, 5)).shape().dims()).containsExactly(3, 2);
+            assertThat(cache.kept(6, new Pass.Picked(new int[] {4}, 5)).toFloats()).containsExactly(6, -6);
+            assertThat(cache.kept(3, new Pass.Picked(new int[] {4}, 5))).as("no longer row 4's").isNull();
         }
     }
 
