@@ -72,11 +72,14 @@ public record Ledger(Environment environment, List<Result> results) {
             for (Result base : results) {
                 if (!r.isMeasuredBy(base)) continue;
                 if (text.isEmpty()) text.append("""
-                        | bench | parameters | threads | median | time | peak resident |
-                        | --- | --- | --- | --- | --- | --- |
+                        | bench | parameters | threads | median | time | of rounds, min – max | by flops and bytes alone | peak resident |
+                        | --- | --- | --- | --- | --- | --- | --- | --- |
                         """);
-                text.append("| %s | %s | %d | %s | %.2fx that of %s | %s |%n".formatted(r.bench(), params(r.params()), r.threads(),
-                        time(r.seconds()), r.seconds() / base.seconds(), params(r.baseline()), memory(r, base)));
+                double[] ratios = r.ratios(base);
+                text.append("| %s | %s | %d | %s | %.2fx that of %s | %.2f – %.2f | %s | %s |%n".formatted(r.bench(), params(r.params()),
+                        r.threads(), time(r.seconds()), Result.median(ratios), params(r.baseline()),
+                        Arrays.stream(ratios).min().orElseThrow(),
+                        Arrays.stream(ratios).max().orElseThrow(), predicted(r, base), memory(r, base)));
             }
         }
         return text.toString();

@@ -7,6 +7,7 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 import org.openjdk.jmh.infra.BenchmarkParams;
 import org.openjdk.jmh.results.BenchmarkResult;
 import org.openjdk.jmh.results.RunResult;
@@ -73,6 +74,12 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         return wanted.equals(other.params);
     }
 
+    /// Its time by that of the other, round by round, so that a slow stretch of the machine, which hits both, is in none; of all JVMs together where they were not as many.
+    double[] ratios(Result base) {
+        if (perJvm.length != base.perJvm.length) return new double[] {seconds() / base.seconds()};
+        return IntStream.range(0, perJvm.length).mapToDouble(i -> perJvm[i] / base.perJvm[i]).toArray();
+    }
+
     private static DoubleStream times(BenchmarkResult r) {
         return r.getIterationResults().stream().mapToDouble(i -> i.getPrimaryResult().getScore());
     }
@@ -82,7 +89,7 @@ public record Result(String bench, Map<String, String> params, int threads, doub
                 .map(r -> r.getScore()).max(Double::compare).orElse(null);
     }
 
-    private static double median(double[] values) {
+    static double median(double[] values) {
         double[] sorted = values.clone();
         Arrays.sort(sorted);
         int n = sorted.length;

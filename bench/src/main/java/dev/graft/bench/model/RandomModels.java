@@ -11,11 +11,15 @@ import dev.graft.nn.Weight;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// Random-weight LLaMAs of the shapes that Graft and its peers are measured on.
 public final class RandomModels {
@@ -27,6 +31,9 @@ public final class RandomModels {
 
     /// Weights of its output layer.
     public static final double DECODING_HEAD = 32000.0 * 1024;
+
+    /// Weights of the small model's blocks and output layer.
+    static final double SMALL = 4 * (4.0 * 256 * 256 + 3.0 * 704 * 256) + 32000.0 * 256;
 
     private RandomModels() {
     }
@@ -48,6 +55,11 @@ public final class RandomModels {
         return llama(32000, 1024, 2816, 8, 16, 8, false);
     }
 
+    /// One of the same vocabulary, 19.6 M parameters: hidden 256, 4 layers, 4 heads, MLP 704.
+    static CausalLm small(String weights) {
+        return fill(llama(32000, 256, 704, 4, 4, 4, false), weights);
+    }
+
     /// Any text does: what a pass costs does not depend on its tokens.
     public static int[] prompt() {
         return new SplittableRandom(1).ints(PROMPT, 3, 32000).toArray();
@@ -57,6 +69,14 @@ public final class RandomModels {
         return new Llama(
                 new LlamaConfig(vocab, hidden, mlp, layers, heads, keyHeads, hidden / heads, 1e-5, 10_000, new RopeScaling.None(), 2048,
                         biased, biased, false, 0.02, OptionalInt.of(1), List.of(2), OptionalInt.empty()));
+    }
+
+    /// A folder of an adapter that a bench has written.
+    static void delete(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            for (Path file : files.toList()) Files.delete(file);
+        }
+        Files.delete(folder);
     }
 
     /// Fills one parameter after the other: beside what is stored, never more than one is held in f32.

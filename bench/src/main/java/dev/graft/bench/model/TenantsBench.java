@@ -22,14 +22,12 @@ import dev.graft.tensor.Scope;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -65,9 +63,9 @@ public class TenantsBench implements Work.PerMethod, Baseline {
     @Param("159M")
     public String model;
 
-    /// What every tenant has.
+    /// The adapter that every tenant has. JMH goes through parameters in the order of their names: all of these come before the next setting, in the same phase of the machine.
     @Param({"none", "ia3", "pedro", "lora-qvu", "lora-all"})
-    public String adapter;
+    public String tuning;
 
     @Param({"1", "8", "64"})
     public int tenants;
@@ -89,9 +87,9 @@ public class TenantsBench implements Work.PerMethod, Baseline {
         }
         bank = new AdapterBank(backbone, 64L << 30);
         names = Collections.nCopies(tenants, null);
-        if (!adapter.equals("none")) {
+        if (!tuning.equals("none")) {
             folder = Files.createTempDirectory("tenant");
-            try (Peft peft = Peft.attach(backbone, adapter(adapter, backbone))) {
+            try (Peft peft = Peft.attach(backbone, adapter(tuning, backbone))) {
                 peft.save(folder);
             }
             names = IntStream.range(0, tenants).mapToObj(i -> "tenant " + i).toList();
@@ -162,9 +160,9 @@ public class TenantsBench implements Work.PerMethod, Baseline {
             double rows = (double) tenants * beams, seen = PROMPT + TOKENS / 2.0, width = c.keyValueHeads() * c.headDim();
             double cache = 2 * 4 * c.layers() * width * seen;
             double attention = 4 * c.layers() * c.heads() * c.headDim() * seen;
-            double own = adapter.equals("none") ? 0 : 4.0 * Graft.plan(empty, adapter(adapter, empty)).count();
-            boolean isLora = adapter.startsWith("lora");
-            double vectors = adapter.equals(
+            double own = tuning.equals("none") ? 0 : 4.0 * Graft.plan(empty, adapter(tuning, empty)).count();
+            boolean isLora = tuning.startsWith("lora");
+            double vectors = tuning.equals(
                     "pedro") ? 4.0 * c.layers() * (c.heads() * c.headDim() + width + empty.blocks().getFirst().parameters()
                             .filter(p -> p.name().endsWith("up_proj.weight")).findFirst().orElseThrow().shape().dim(0)) : own;
             double adapters = isLora ? tenants * own : rows * vectors;
@@ -176,28 +174,22 @@ public class TenantsBench implements Work.PerMethod, Baseline {
 
     /// Of one token of one row.
     private double adapterFlops(CausalLm empty) {
-        if (adapter.equals("none")) return 0;
-        Graft plan = Graft.plan(empty, adapter(adapter, empty));
-        if (adapter.startsWith("lora")) return 2.0 * plan.count();
-        if (adapter.equals("ia3")) return plan.count();
+        if (tuning.equals("none")) return 0;
+        Graft plan = Graft.plan(empty, adapter(tuning, empty));
+        if (tuning.startsWith("lora")) return 2.0 * plan.count();
+        if (tuning.equals("ia3")) return plan.count();
         return plan.parameters().stream().filter(p -> p.name().endsWith("pedro.up.bias")).mapToDouble(p -> p.shape().size()).sum();
     }
 
     @Override
     public Map<String, String> baseline() {
-        return Map.of("adapter", "none");
+        return Map.of("tuning", "none");
     }
 
     @TearDown
     public void free() throws IOException {
         bank.close();
         backbone.close();
-        if (folder == null) return;
-        List<Path> files = new ArrayList<>();
-        try (Stream<Path> all = Files.list(folder)) {
-            files.addAll(all.toList());
-        }
-        files.add(folder);
-        for (Path file : files) Files.delete(file);
+        if (folder != null) RandomModels.delete(folder);
     }
 }

@@ -158,6 +158,7 @@ public final class OpenAiCompletions implements NextTokens, AutoCloseable {
                 int status = response.statusCode();
                 if (status == 200) return tokens(response.body());
                 problem = "answered HTTP %d: %s".formatted(status, said(response.body()));
+                if (status == 404) throw problem(problem + "; such servers have a model's completions at …/v1/completions");
                 if (status != 429 && status < 500) throw problem(problem);
                 asked = response.headers().firstValue("Retry-After").map(OpenAiCompletions::seconds).orElse(Duration.ZERO);
             } catch (HttpTimeoutException e) {

@@ -11,6 +11,7 @@ import dev.graft.models.text.Tokenizer;
 import dev.graft.nn.Parameter;
 import dev.graft.optim.Groups;
 import dev.graft.optim.Schedule;
+import dev.graft.peft.tinyworld.Questions;
 import dev.graft.peft.tinyworld.TinyVocabulary;
 import dev.graft.peft.tinyworld.TinyWorld;
 import dev.graft.peft.tinyworld.Trigram;
@@ -35,6 +36,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -58,6 +60,10 @@ final class Pretrain implements Callable<Integer> {
     @Option(names = "--stories", paramLabel = "N", defaultValue = "150000",
             description = "Generated stories to learn (default: ${DEFAULT-VALUE}).")
     private int stories;
+
+    @Option(names = "--questions", paramLabel = "N", defaultValue = "0",
+            description = "Generated questions with answers among them, about one change each, answered in five ways (default: ${DEFAULT-VALUE}).")
+    private int questions;
 
     @Option(names = "--vocab-size", paramLabel = "N", defaultValue = "1024",
             description = "Entries of the tokenizer that is trained first (default: ${DEFAULT-VALUE}).")
@@ -120,6 +126,7 @@ final class Pretrain implements Callable<Integer> {
             throw new IllegalArgumentException("--hidden-size " + hiddenSize + " is not a multiple of --heads " + heads);
         if (mupBaseWidth.isEmpty() && (mupOutputMultiplier.isPresent() || mupZeroQueries))
             throw new IllegalArgumentException("--mup-output-multiplier and --mup-zero-queries go with --mup-base-width");
+        if (text != null && questions > 0) throw new IllegalArgumentException("--questions go among generated stories, not with --text");
         if (Init.occupant(output).isPresent())
             throw new IllegalArgumentException("--output " + output + " holds a model already; name another folder");
         Corpus corpus = corpus();
@@ -176,8 +183,13 @@ final class Pretrain implements Callable<Integer> {
 
     private Corpus corpus() throws IOException {
         if (text == null) {
+            if (stories < 1 || questions < 0)
+                throw new IllegalArgumentException(
+                        "--stories must be at least 1 and --questions at least 0, got " + stories + " and " + questions);
             TinyWorld world = new TinyWorld(seed);
-            return new Corpus(world.training().limit(stories).toList(), world.heldOut().limit(Math.max(1, stories / 150)).toList());
+            Stream<String> asked = new Questions(seed).training().limit(questions);
+            return new Corpus(Stream.concat(world.training().limit(stories), asked).toList(),
+                    world.heldOut().limit(Math.max(1, stories / 150)).toList());
         }
         List<String> training = new ArrayList<>();
         List<String> heldOut = new ArrayList<>();
@@ -232,6 +244,10 @@ final class Pretrain implements Callable<Integer> {
         figures.put("held_out_texts", heldOut.size());
         figures.put("training_texts", training.size());
         figures.put("parameters", model.parameterCount());
+        if (text == null) {
+            figures.put("stories", stories);
+            figures.put("questions", questions);
+        }
         figures.put("steps", result.step());
         figures.put("tokens", result.tokens());
         figures.put("seconds", Math.round(result.seconds()));

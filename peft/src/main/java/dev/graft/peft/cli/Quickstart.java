@@ -1,6 +1,5 @@
 package dev.graft.peft.cli;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.graft.models.CausalLm;
 import dev.graft.models.ModelLoader;
 import dev.graft.models.io.Json;
@@ -13,6 +12,7 @@ import dev.graft.peft.eval.EvalConfig;
 import dev.graft.peft.eval.EvalResult;
 import dev.graft.peft.eval.Evaluator;
 import dev.graft.peft.eval.Item;
+import dev.graft.peft.eval.Items;
 import dev.graft.peft.eval.PromptTemplate;
 import dev.graft.peft.eval.Task;
 import dev.graft.peft.method.Bottleneck;
@@ -95,8 +95,8 @@ final class Quickstart implements Callable<Integer> {
         List<Item> training = WordProblems.standard(seed).training(16 * steps);
         List<Item> evaluation = WordProblems.standard(seed).evaluation(problems);
         requireDisjoint(training, evaluation);
-        write(output.resolve("train.json"), training);
-        write(output.resolve("test.json"), evaluation);
+        Items.write(output.resolve("train.json"), training);
+        Items.write(output.resolve("test.json"), evaluation);
         List<Row> rows = new ArrayList<>();
         try (CausalLm model = ModelLoader.load(base); Tokenizer tokenizer = Tokenizer.load(base)) {
             System.out.printf(Locale.ROOT, "A LLaMA of %,d parameters, %,d training and %,d evaluation problems such as:%n  %s%n  %s%n%n",
@@ -211,10 +211,5 @@ final class Quickstart implements Callable<Integer> {
 
     private static String normalised(Item item) {
         return item.instruction().toLowerCase(Locale.ROOT).replaceAll("\\W+", " ").strip();
-    }
-
-    /// In the record format of LLM-Adapters.
-    private static void write(Path file, List<Item> items) throws IOException {
-        new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), items.stream().map(Item::toJson).toList());
     }
 }

@@ -84,7 +84,7 @@ final class RemoteOptions {
     Server connect(Tokenizer tokenizer) {
         OpenAiCompletions.Settings settings = OpenAiCompletions.Settings.of(url, name).withTop(top());
         String key = System.getenv(KEY);
-        if (key != null && !key.isBlank()) settings = settings.withKey(new ApiKey(key.strip()));
+        if (key != null && !key.isBlank()) settings = settings.withKey(secret(key.strip()));
         if (tokenIds) settings = settings.tokensAsIds();
         if (asText) settings = settings.promptsAsText();
         if (skipping) settings = settings.skippingUnknownTokens();
@@ -93,6 +93,14 @@ final class RemoteOptions {
         OpenAiCompletions client = new OpenAiCompletions(settings, tokenizer);
         RemoteModel model = RemoteModel.of(client, tokenizer.vocabSize());
         return new Server(floor == null ? model : model.withFloor(floor), client);
+    }
+
+    private static ApiKey secret(String key) {
+        try {
+            return new ApiKey(key);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("the environment variable " + KEY + ": " + e.getMessage(), e);
+        }
     }
 
     private int top() {

@@ -260,9 +260,10 @@ final class Tune implements Callable<Integer> {
         Data usable = new Data(usable(all.train), usable(all.validation));
         int left = all.train.size() + all.validation.size() - usable.train.size() - usable.validation.size();
         out.printf(Locale.ROOT, "%,d records to train on, %,d to validate on%s%n", usable.train.size(), usable.validation.size(),
-                left == 0 ? "" : "; %,d left out, since --cutoff-len %d cuts off all of their response".formatted(left, cutoffLen));
+                left == 0 ? "" : "; %,d left out, of whose response --cutoff-len %d leaves nothing that counts".formatted(left, cutoffLen));
         if (usable.train.isEmpty())
-            throw new ParameterException(spec.commandLine(), "--cutoff-len %d leaves nothing to learn; raise it".formatted(cutoffLen));
+            throw new ParameterException(spec.commandLine(),
+                    "--cutoff-len %d leaves nothing to learn; raise it, and see that not all weights are 0".formatted(cutoffLen));
         requireVocabulary(usable, model);
         return usable;
     }

@@ -1,7 +1,10 @@
 package dev.graft.peft.eval;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.graft.peft.io.Records;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,6 +31,15 @@ public final class Items {
     /// Records to evaluate on: `instruction` and `answer` are required.
     public static List<Item> forEvaluation(Path file) {
         return read(file, FOR_EVALUATION);
+    }
+
+    /// Writes them as an array of objects, fields as LLM-Adapters' files have them.
+    public static void write(Path file, List<Item> items) {
+        try {
+            new ObjectMapper().writerWithDefaultPrettyPrinter().writeValue(file.toFile(), items.stream().map(Item::toJson).toList());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static List<Item> read(Path file, Set<String> required) {

@@ -20,7 +20,7 @@ import java.util.stream.Stream;
 /// First 3 - 1 = 2. Then 2 + 4 = 6. The answer is 6.
 /// ```
 ///
-/// The stories of [TinyWorld] teach what each verb does to a count, and single sums; they never chain two changes and never ask.
+/// The stories of [TinyWorld] teach what each verb does to a count, and single sums; they never chain two changes and never ask. [Questions] ask about one.
 /// Answers are uniform over 0 to `most`, and never one of the numbers in the question, so neither guessing nor copying scores.
 ///
 /// The numbers of a problem (start and signed changes, in order) decide whether it is for training or for evaluation. So no evaluation
@@ -48,7 +48,7 @@ public record WordProblems(long seed, int most, int operations) {
 
     /// `n` different problems to train on.
     public List<Item> training(int n) {
-        return distinct(all().filter(problem -> !problem.evaluates()), n);
+        return distinct(training(), n);
     }
 
     /// `n` different problems to evaluate on.
@@ -61,11 +61,17 @@ public record WordProblems(long seed, int most, int operations) {
         return problems.map(Problem::item).filter(item -> seen.add(item.instruction())).limit(n).toList();
     }
 
+    /// Problems to train on without end, some of them twice.
+    Stream<Problem> training() {
+        return all().filter(problem -> !problem.evaluates());
+    }
+
     private Stream<Problem> all() {
         return LongStream.iterate(0, i -> i + 1).mapToObj(i -> problem(Dice.of(seed, i)));
     }
 
-    private record Problem(String numbers, Item item) {
+    /// @param end what follows from it, as a sentence: `Tom has 6 apples.`
+    record Problem(String numbers, Item item, String end) {
         boolean evaluates() {
             return Long.remainderUnsigned(Dice.hash(numbers), EVALUATION_ONE_IN) == 0;
         }
@@ -115,6 +121,7 @@ public record WordProblems(long seed, int most, int operations) {
         question.append(" How many %s does %s have now?".formatted(many(2, thing), hero.name()));
         rationale.append("The answer is ").append(answer).append('.');
         String numbers = start + IntStream.of(changes).mapToObj(" %+d"::formatted).reduce("", String::concat);
-        return new Problem(numbers, new Item(question.toString(), "", rationale.toString(), Integer.toString(answer)));
+        return new Problem(numbers, new Item(question.toString(), "", rationale.toString(), Integer.toString(answer)),
+                "%s has %s.".formatted(hero.name(), count(answer, thing)));
     }
 }

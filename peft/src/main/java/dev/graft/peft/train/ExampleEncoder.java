@@ -46,7 +46,7 @@ public record ExampleEncoder(Tokenizer tokenizer, PromptTemplate template, int c
             switch (items.get(i).feedback()) {
                 case null -> examples.add(example(texts.get(i), prompt, null));
                 case Feedback.Weighted(List<Float> weights) -> examples
-                        .add(example(texts.get(i), prompt, weights(i, text, prompt, weights)));
+                        .add(example(texts.get(i), prompt, weights(items.get(i), text, prompt, weights)));
                 case Feedback.Edited(String original) -> {
                     int[] before = tokenizer.encode(List.of(template.training(items.get(i).withOutput(original))), true).getFirst();
                     int[] was = response(ended(before), prompt);
@@ -74,13 +74,13 @@ public record ExampleEncoder(Tokenizer tokenizer, PromptTemplate template, int c
         return all;
     }
 
-    private float[] weights(int item, int[] text, int prompt, List<Float> given) {
+    private float[] weights(Item item, int[] text, int prompt, List<Float> given) {
         int[] response = response(text, prompt);
         int missing = response.length - given.size();
         if (missing < 0 || missing > 1) {
             throw new IllegalArgumentException(
-                    "record %d has %d weights, and its output %d tokens, the end token included: %s; give one weight each"
-                            .formatted(item, given.size(), response.length,
+                    "the record \"%s\" has %d weights, and its output %d tokens, the end token included: %s; give one weight each"
+                            .formatted(item.instruction(), given.size(), response.length,
                                     IntStream.of(response).mapToObj(id -> tokenizer.decode(new int[] {id}, false)).toList()));
         }
         float[] weights = new float[response.length];

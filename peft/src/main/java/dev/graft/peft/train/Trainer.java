@@ -346,7 +346,8 @@ public final class Trainer {
         private TrainingFailed failed(String what) {
             String rate = "a learning rate that is too high (%s at this step; try a tenth), "
                     .formatted(schedule.at(Math.max(0, state.step() - 1)));
-            String clip = config.clipNorm() == 0 ? "no clipping (clip_norm 1 is usual), " : "";
+            String clip = config.clipNorm() == 0 && config.optimizer() != TrainConfig.Rule.MEZO ? "no clipping (clip_norm 1 is usual), "
+                    : "";
             Path last = folder == null ? null : folder.latest();
             String kept = last == null ? "No checkpoint had been written." : "The last good checkpoint is " + last + ".";
             return new TrainingFailed("%s. Likely causes: %s%sbase weights or earlier checkpoints that hold such values. %s".formatted(what,

@@ -75,6 +75,18 @@ class PretrainTest {
         assertThat(err.toString()).contains("holds a model already");
     }
 
+    /// The figures are of stories alone, with questions among what was learned or not.
+    @Test
+    void questionsGoAmongTheStories() {
+        assertThat(pretrain("--questions", 100, "--steps", 2)).as(err.toString()).isZero();
+        JsonObject figures = Json.read(folder.resolve("m/pretraining.json"));
+        assertThat(figures.requireInt("training_texts")).isEqualTo(500);
+        assertThat(figures.requireInt("held_out_texts")).isEqualTo(2);
+        assertThat(figures.requireInt("questions")).isEqualTo(100);
+        assertThat(pretrain("--questions", 1, "--text", "x")).isEqualTo(1);
+        assertThat(err.toString()).contains("--questions go among generated stories, not with --text");
+    }
+
     /// Of the stories that `pretrain` held out, by the model that was read from the folder.
     private double heldOutLoss(CausalLm model) {
         double sum = 0;

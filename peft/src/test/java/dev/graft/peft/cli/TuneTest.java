@@ -146,7 +146,7 @@ class TuneTest {
         Files.writeString(edited, "{\"instruction\": \"a\", \"output\": \"There are 6.\", \"weights\": [1, 2]}");
         assertThat(graft("tune", "--model", model, "--data", edited, "--output", folder.resolve("out2"), "--method", "lora", "--cutoff-len",
                 128)).isEqualTo(1);
-        assertThat(err.toString()).contains("record 0 has 2 weights, and its output");
+        assertThat(err.toString()).contains("\" has 2 weights, and its output");
     }
 
     /// Trained on NF4, merged in three ways: into the model that was quantised, into what it was quantised to, and quantised again.
@@ -327,7 +327,7 @@ class TuneTest {
         assertThat(
                 graft("tune", "--model", model, "--data", data, "--output", folder.resolve("out"), "--method", "lora", "--cutoff-len", 8))
                 .isEqualTo(2);
-        assertThat(out.toString()).contains("40 left out, since --cutoff-len 8 cuts off all of their response");
+        assertThat(out.toString()).contains("40 left out, of whose response --cutoff-len 8 leaves nothing that counts");
         assertThat(err.toString()).contains("--cutoff-len 8 leaves nothing to learn");
     }
 

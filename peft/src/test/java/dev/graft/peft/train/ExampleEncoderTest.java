@@ -114,7 +114,7 @@ class ExampleEncoderTest {
         }
         Example cut = encode(plain.length() - 2, weights);
         assertThat(cut.weights()).hasSize(plain.length() - 2).endsWith(tokens - 3 - 1.5f);
-        assertThatThrownBy(() -> encode(512, weights.subList(0, tokens - 2))).hasMessageContaining("record 0 has " + (tokens - 2)
+        assertThatThrownBy(() -> encode(512, weights.subList(0, tokens - 2))).hasMessageContaining("\" has " + (tokens - 2)
                 + " weights, and its output " + tokens + " tokens, the end token included: [").hasMessageContaining("</s>");
     }
 
