@@ -89,7 +89,7 @@ public final class Main {
         List<String> jvm = new ArrayList<>(JVM);
         jvm.add("-Dgraft.threads=" + threads);
         ChainedOptionsBuilder options = new OptionsBuilder().parent(jmh).jvmArgsPrepend(jvm.toArray(String[]::new))
-                .addProfiler(PeakResident.class).shouldFailOnError(true);
+                .addProfiler(PeakResident.class).addProfiler(Beside.class).shouldFailOnError(true);
         if (onceEach && !jmh.getForkCount().hasValue()) options.forks(1);
         return new Runner(options.build()).run().stream().map(r -> Result.of(r, threads)).toList();
     }

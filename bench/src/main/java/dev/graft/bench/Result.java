@@ -18,10 +18,11 @@ import org.openjdk.jmh.results.RunResult;
 /// @param samples seconds a call of every iteration
 /// @param peer what of ours it stands beside, if it is another library's; else null
 /// @param baseline parameters of the result that it is measured by, where its bench has one; else null
+/// @param turns per JVM, its time by its baseline's where the two took turns in it; else null
 /// @param peakResident most bytes of physical memory that any of the processes held; null where the system does not say
 /// @param mappedResident how many of them were pages of mapped files
 public record Result(String bench, Map<String, String> params, int threads, double[] perJvm, double[] samples, double flops, double bytes,
-        double tokens, Peer peer, Map<String, String> baseline, Double peakResident, Double mappedResident) {
+        double tokens, Peer peer, Map<String, String> baseline, double[] turns, Double peakResident, Double mappedResident) {
 
     static Result of(RunResult run, int threads) {
         BenchmarkParams p = run.getParams();
@@ -37,13 +38,13 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         Map<String, String> baseline = bench instanceof Baseline known ? known.baseline() : null;
         String name = p.getBenchmark().replace("dev.graft.bench.", "");
         return new Result(name, params, threads, perJvm, samples, work.flops(), work.bytes(), work.tokens(), peer, baseline,
-                memory(run, PeakResident.LABEL), memory(run, PeakResident.MAPPED));
+                Beside.ratios(run), memory(run, PeakResident.LABEL), memory(run, PeakResident.MAPPED));
     }
 
     /// This and a later measurement of the same, as one.
     Result and(Result later) {
         return new Result(bench, params, threads, joined(perJvm, later.perJvm), joined(samples, later.samples), flops, bytes, tokens, peer,
-                baseline,
+                baseline, turns == null || later.turns == null ? null : joined(turns, later.turns),
                 larger(peakResident, later.peakResident), larger(mappedResident, later.mappedResident));
     }
 
@@ -74,8 +75,9 @@ public record Result(String bench, Map<String, String> params, int threads, doub
         return wanted.equals(other.params);
     }
 
-    /// Its time by that of the other, round by round, so that a slow stretch of the machine, which hits both, is in none; of all JVMs together where they were not as many.
+    /// Its time by that of the other: as they took turns in each JVM, else round by round, so that a slow stretch of the machine hits both; of all JVMs together where they were not as many.
     double[] ratios(Result base) {
+        if (turns != null) return turns;
         if (perJvm.length != base.perJvm.length) return new double[] {seconds() / base.seconds()};
         return IntStream.range(0, perJvm.length).mapToDouble(i -> perJvm[i] / base.perJvm[i]).toArray();
     }

@@ -1,6 +1,7 @@
 package dev.graft.bench.model;
 
 import dev.graft.bench.Baseline;
+import dev.graft.bench.Beside;
 import dev.graft.bench.Work;
 import dev.graft.models.CausalLm;
 import dev.graft.models.generate.GenerationConfig;
@@ -54,16 +55,18 @@ public class ProxyBench implements Work.Known, Baseline {
     public int rows;
 
     private final List<AutoCloseable> open = new ArrayList<>();
+    private CausalLm large;
     private StepModel model;
     private List<int[]> prompts;
     private Path folder;
     private Session session;
+    private Session plain;
 
     @Setup
     public void build() throws IOException {
         prompts = Collections.nCopies(rows, Arrays.copyOf(RandomModels.prompt(), PROMPT));
         try (var _ = Scope.open()) {
-            CausalLm large = opened(RandomModels.decoding("bf16"));
+            large = opened(RandomModels.decoding("bf16"));
             model = switch (steering) {
                 case "none" -> large;
                 case "models" -> ProxyTuning.of(large, opened(RandomModels.small("bf16")), opened(RandomModels.small("bf16")));
@@ -92,17 +95,24 @@ public class ProxyBench implements Work.Known, Baseline {
     @Setup(Level.Invocation)
     public void read() {
         session = model.open(prompts, TOKENS);
-    }
-
-    @TearDown(Level.Invocation)
-    public void close() {
-        session.close();
+        plain = large.open(prompts, TOKENS);
     }
 
     @Benchmark
     public int decode() {
+        return Beside.own(() -> decode(session));
+    }
+
+    @TearDown(Level.Invocation)
+    public void close() {
+        Beside.baseline(() -> decode(plain));
+        plain.close();
+        session.close();
+    }
+
+    private int decode(Session from) {
         GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(TOKENS).withEosIds(List.of());
-        return new Generator((_, _) -> session, config).generate(prompts).size();
+        return new Generator((_, _) -> from, config).generate(prompts).size();
     }
 
     /// Every weight once for all texts; of small models twice, or once where an adapter tells them apart.

@@ -1,6 +1,7 @@
 package dev.graft.bench.model;
 
 import dev.graft.bench.Baseline;
+import dev.graft.bench.Beside;
 import dev.graft.bench.Work;
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
@@ -41,7 +42,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// Tenants of one frozen backbone, each with an adapter of its own and a prompt of 32 tokens: the first token, and what each further step for all of them takes. Nothing is merged.
+/// Tenants of one frozen backbone, each with an adapter of its own and a prompt of 32 tokens: 16 tokens for each, all of them decoded together, in turn with as many without adapters. Nothing is merged.
 ///
 /// ```
 /// graft bench 'TenantsBench|PeakBench'                            the 159 M-parameter shape of DecodeBench, in bf16
@@ -54,7 +55,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(5)
 @Warmup(iterations = 1, time = 10)
 @Measurement(iterations = 1, time = 5)
-public class TenantsBench implements Work.PerMethod, Baseline {
+public class TenantsBench implements Work.Known, Baseline {
     private static final int PROMPT = 32;
     private static final int TOKENS = 16;
     private static final List<String> SEVEN = List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
@@ -79,6 +80,7 @@ public class TenantsBench implements Work.PerMethod, Baseline {
     private List<String> names;
     private List<int[]> prompts;
     private Session session;
+    private Session plain;
 
     @Setup
     public void build() throws IOException {
@@ -86,6 +88,7 @@ public class TenantsBench implements Work.PerMethod, Baseline {
             backbone = model.equals("159M") ? RandomModels.decoding("bf16") : ModelLoader.load(Path.of(model), LoadOptions.DEFAULT);
         }
         bank = new AdapterBank(backbone, 64L << 30);
+        bank.keepPrompts(64L << 30);                                             // they are read once
         names = Collections.nCopies(tenants, null);
         if (!tuning.equals("none")) {
             folder = Files.createTempDirectory("tenant");
@@ -121,42 +124,37 @@ public class TenantsBench implements Work.PerMethod, Baseline {
     @Setup(Level.Invocation)
     public void read() {
         session = bank.with(names).open(prompts, TOKENS);
-    }
-
-    @TearDown(Level.Invocation)
-    public void close() {
-        session.close();
-    }
-
-    /// From prompts to the scores of the first tokens.
-    @Benchmark
-    public float firstToken() {
-        try (Session own = bank.with(names).open(prompts, 1)) {
-            return own.logits()[0][0];
-        }
+        plain = bank.with(Collections.nCopies(tenants, null)).open(prompts, TOKENS);
     }
 
     /// The tokens behind prompts that have been read.
     @Benchmark
     public int decode() {
+        return Beside.own(() -> decode(session));
+    }
+
+    @TearDown(Level.Invocation)
+    public void close() {
+        Beside.baseline(() -> decode(plain));
+        plain.close();
+        session.close();
+    }
+
+    private int decode(Session from) {
         GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(TOKENS).withEosIds(List.of()).withBeams(beams, 1,
                 EarlyStopping.NEVER,
                 LengthNorm.GENERATED);
-        return new Generator((_, _) -> session, config).generate(prompts).size();
+        return new Generator((_, _) -> from, config).generate(prompts).size();
     }
 
     /// Every weight once for all rows, adapters once for all rows of a tenant, vectors and the cache for each row.
     @Override
-    public Work workOf(String method) {
+    public Work work() {
         try (CausalLm empty = model.equals("159M") ? RandomModels.decodingShape()
                 : ModelLoader.empty(Json.read(Path.of(model).resolve("config.json")))) {
             ModelConfig c = empty.config();
             double blocks = empty.blocks().stream().flatMap(Block::parameters).mapToDouble(p -> p.shape().size()).sum();
             double head = (double) c.hidden() * c.vocab();
-            if (method.equals("firstToken")) {
-                double tokens = (double) tenants * PROMPT;
-                return new Work(2 * (tokens * blocks + tenants * head) + tokens * adapterFlops(empty), 2 * (blocks + head), tokens);
-            }
             double rows = (double) tenants * beams, seen = PROMPT + TOKENS / 2.0, width = c.keyValueHeads() * c.headDim();
             double cache = 2 * 4 * c.layers() * width * seen;
             double attention = 4 * c.layers() * c.heads() * c.headDim() * seen;
