@@ -122,7 +122,7 @@ public class ProxyBench implements Work.Known, Baseline {
         double small = steering.equals("none") ? 0 : RandomModels.SMALL;
         int steps = TOKENS - 1;                                                  // the first comes with the prompt
         return new Work(steps * rows * 2 * (large + 2 * small), steps * 2 * (large + (steering.equals("models") ? 2 : 1) * small),
-                (double) rows * TOKENS);
+                (double) steps * rows);
     }
 
     @Override

@@ -42,7 +42,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// Tenants of one frozen backbone, each with an adapter of its own and a prompt of 32 tokens: 16 tokens for each, all of them decoded together, in turn with as many without adapters. Nothing is merged.
+/// Tenants of one frozen backbone, each with an adapter of its own and a prompt of 32 tokens: what it takes to go on with all of them together, in turn with as many without adapters. Nothing is merged.
 ///
 /// ```
 /// graft bench 'TenantsBench|PeakBench'                            the 159 M-parameter shape of DecodeBench, in bf16
@@ -57,7 +57,6 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 1, time = 5)
 public class TenantsBench implements Work.Known, Baseline {
     private static final int PROMPT = 32;
-    private static final int TOKENS = 16;
     private static final List<String> SEVEN = List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
 
     /// Its folder; the shape of [DecodeBench] without one.
@@ -73,6 +72,10 @@ public class TenantsBench implements Work.Known, Baseline {
 
     @Param({"1", "3"})
     public int beams;
+
+    /// Generated behind each prompt; the first comes with reading it.
+    @Param("16")
+    public int tokens;
 
     private CausalLm backbone;
     private AdapterBank bank;
@@ -123,8 +126,8 @@ public class TenantsBench implements Work.Known, Baseline {
 
     @Setup(Level.Invocation)
     public void read() {
-        session = bank.with(names).open(prompts, TOKENS);
-        plain = bank.with(Collections.nCopies(tenants, null)).open(prompts, TOKENS);
+        session = bank.with(names).open(prompts, tokens);
+        plain = bank.with(Collections.nCopies(tenants, null)).open(prompts, tokens);
     }
 
     /// The tokens behind prompts that have been read.
@@ -141,7 +144,7 @@ public class TenantsBench implements Work.Known, Baseline {
     }
 
     private int decode(Session from) {
-        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(TOKENS).withEosIds(List.of()).withBeams(beams, 1,
+        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(tokens).withEosIds(List.of()).withBeams(beams, 1,
                 EarlyStopping.NEVER,
                 LengthNorm.GENERATED);
         return new Generator((_, _) -> from, config).generate(prompts).size();
@@ -155,7 +158,7 @@ public class TenantsBench implements Work.Known, Baseline {
             ModelConfig c = empty.config();
             double blocks = empty.blocks().stream().flatMap(Block::parameters).mapToDouble(p -> p.shape().size()).sum();
             double head = (double) c.hidden() * c.vocab();
-            double rows = (double) tenants * beams, seen = PROMPT + TOKENS / 2.0, width = c.keyValueHeads() * c.headDim();
+            double rows = (double) tenants * beams, seen = PROMPT + tokens / 2.0, width = c.keyValueHeads() * c.headDim();
             double cache = 2 * 4 * c.layers() * width * seen;
             double attention = 4 * c.layers() * c.heads() * c.headDim() * seen;
             double own = tuning.equals("none") ? 0 : 4.0 * Graft.plan(empty, adapter(tuning, empty)).count();
@@ -164,9 +167,9 @@ public class TenantsBench implements Work.Known, Baseline {
                     "pedro") ? 4.0 * c.layers() * (c.heads() * c.headDim() + width + empty.blocks().getFirst().parameters()
                             .filter(p -> p.name().endsWith("up_proj.weight")).findFirst().orElseThrow().shape().dim(0)) : own;
             double adapters = isLora ? tenants * own : rows * vectors;
-            int steps = TOKENS - 1;                                              // the first comes with the prompt
+            int steps = tokens - 1;
             return new Work(steps * rows * (2 * (blocks + head) + attention + adapterFlops(empty)),
-                    steps * (2 * (blocks + head) + rows * cache + adapters), (double) tenants * TOKENS);
+                    steps * (2 * (blocks + head) + rows * cache + adapters), (double) steps * tenants);
         }
     }
 
