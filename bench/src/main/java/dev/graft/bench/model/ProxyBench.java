@@ -1,11 +1,8 @@
 package dev.graft.bench.model;
 
-import dev.graft.bench.Baseline;
-import dev.graft.bench.Beside;
 import dev.graft.bench.Work;
 import dev.graft.models.CausalLm;
 import dev.graft.models.generate.GenerationConfig;
-import dev.graft.models.generate.Generator;
 import dev.graft.models.generate.Session;
 import dev.graft.models.generate.StepModel;
 import dev.graft.models.proxy.ProxyTuning;
@@ -22,29 +19,12 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
-import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Level;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /// What steering costs: 16 tokens behind prompts of 32, by the 159 M-parameter LLaMA of [DecodeBench] alone, and steered by two of 20 M or by one of these with and without an adapter.
-@State(org.openjdk.jmh.annotations.Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
-@Fork(5)
-@Warmup(iterations = 1, time = 10)
-@Measurement(iterations = 1, time = 5)
-public class ProxyBench implements Work.Known, Baseline {
-    private static final int PROMPT = 32;
+public class ProxyBench extends DecodingInTurns {
     private static final int TOKENS = 16;
 
     /// Expert and anti-expert: none, two models, or one and a LoRA for it.
@@ -54,13 +34,11 @@ public class ProxyBench implements Work.Known, Baseline {
     @Param({"1", "8"})
     public int rows;
 
-    private final List<AutoCloseable> open = new ArrayList<>();
+    private final List<AutoCloseable> opened = new ArrayList<>();
     private CausalLm large;
     private StepModel model;
     private List<int[]> prompts;
     private Path folder;
-    private Session session;
-    private Session plain;
 
     @Setup
     public void build() throws IOException {
@@ -77,7 +55,7 @@ public class ProxyBench implements Work.Known, Baseline {
     }
 
     private <T extends AutoCloseable> T opened(T resource) {
-        open.addFirst(resource);
+        opened.addFirst(resource);
         return resource;
     }
 
@@ -92,27 +70,24 @@ public class ProxyBench implements Work.Known, Baseline {
         return bank;
     }
 
-    @Setup(Level.Invocation)
-    public void read() {
-        session = model.open(prompts, TOKENS);
-        plain = large.open(prompts, TOKENS);
+    @Override
+    List<int[]> prompts() {
+        return prompts;
     }
 
-    @Benchmark
-    public int decode() {
-        return Beside.own(() -> decode(session));
+    @Override
+    GenerationConfig config() {
+        return GenerationConfig.defaults().withMaxNewTokens(TOKENS).withEosIds(List.of());
     }
 
-    @TearDown(Level.Invocation)
-    public void close() {
-        Beside.baseline(() -> decode(plain));
-        plain.close();
-        session.close();
+    @Override
+    Session open() {
+        return model.open(prompts, TOKENS);
     }
 
-    private int decode(Session from) {
-        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(TOKENS).withEosIds(List.of());
-        return new Generator((_, _) -> from, config).generate(prompts).size();
+    @Override
+    Session openBaseline() {
+        return large.open(prompts, TOKENS);
     }
 
     /// Every weight once for all texts; of small models twice, or once where an adapter tells them apart.
@@ -132,7 +107,7 @@ public class ProxyBench implements Work.Known, Baseline {
 
     @TearDown
     public void free() throws Exception {
-        for (AutoCloseable resource : open) resource.close();
+        for (AutoCloseable resource : opened) resource.close();
         if (folder != null) RandomModels.delete(folder);
     }
 }

@@ -1,7 +1,5 @@
 package dev.graft.bench.model;
 
-import dev.graft.bench.Baseline;
-import dev.graft.bench.Beside;
 import dev.graft.bench.Work;
 import dev.graft.models.Block;
 import dev.graft.models.CausalLm;
@@ -11,7 +9,6 @@ import dev.graft.models.ModelLoader;
 import dev.graft.models.generate.GenerationConfig;
 import dev.graft.models.generate.GenerationConfig.EarlyStopping;
 import dev.graft.models.generate.GenerationConfig.LengthNorm;
-import dev.graft.models.generate.Generator;
 import dev.graft.models.generate.Session;
 import dev.graft.models.io.Json;
 import dev.graft.peft.Adapter;
@@ -27,20 +24,10 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
-import org.openjdk.jmh.annotations.Benchmark;
-import org.openjdk.jmh.annotations.BenchmarkMode;
-import org.openjdk.jmh.annotations.Fork;
-import org.openjdk.jmh.annotations.Level;
-import org.openjdk.jmh.annotations.Measurement;
-import org.openjdk.jmh.annotations.Mode;
-import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
-import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
-import org.openjdk.jmh.annotations.Warmup;
 
 /// Tenants of one frozen backbone, each with an adapter of its own and a prompt of 32 tokens: what it takes to go on with all of them together, in turn with as many without adapters. Nothing is merged.
 ///
@@ -49,14 +36,7 @@ import org.openjdk.jmh.annotations.Warmup;
 /// graft bench 'TenantsBench|PeakBench' -p model=DIR               any checkpoint
 /// ```
 /// Adapters take about as many parameters as PEDRO with r = 12 does; (IA)³ has no size and takes what it takes. tokens/s count those of all tenants, a beam search's one by one.
-@State(org.openjdk.jmh.annotations.Scope.Benchmark)
-@BenchmarkMode(Mode.AverageTime)
-@OutputTimeUnit(TimeUnit.MILLISECONDS)
-@Fork(5)
-@Warmup(iterations = 1, time = 10)
-@Measurement(iterations = 1, time = 5)
-public class TenantsBench implements Work.Known, Baseline {
-    private static final int PROMPT = 32;
+public class TenantsBench extends DecodingInTurns {
     private static final List<String> SEVEN = List.of("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj");
 
     /// Its folder; the shape of [DecodeBench] without one.
@@ -82,8 +62,6 @@ public class TenantsBench implements Work.Known, Baseline {
     private Path folder;
     private List<String> names;
     private List<int[]> prompts;
-    private Session session;
-    private Session plain;
 
     @Setup
     public void build() throws IOException {
@@ -124,30 +102,25 @@ public class TenantsBench implements Work.Known, Baseline {
         return Adapters.of("lora", Map.of("r", Math.max(1, Math.round((double) budget / perRank)), "target_modules", targets));
     }
 
-    @Setup(Level.Invocation)
-    public void read() {
-        session = bank.with(names).open(prompts, tokens);
-        plain = bank.with(Collections.nCopies(tenants, null)).open(prompts, tokens);
+    @Override
+    List<int[]> prompts() {
+        return prompts;
     }
 
-    /// The tokens behind prompts that have been read.
-    @Benchmark
-    public int decode() {
-        return Beside.own(() -> decode(session));
-    }
-
-    @TearDown(Level.Invocation)
-    public void close() {
-        Beside.baseline(() -> decode(plain));
-        plain.close();
-        session.close();
-    }
-
-    private int decode(Session from) {
-        GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(tokens).withEosIds(List.of()).withBeams(beams, 1,
-                EarlyStopping.NEVER,
+    @Override
+    GenerationConfig config() {
+        return GenerationConfig.defaults().withMaxNewTokens(tokens).withEosIds(List.of()).withBeams(beams, 1, EarlyStopping.NEVER,
                 LengthNorm.GENERATED);
-        return new Generator((_, _) -> from, config).generate(prompts).size();
+    }
+
+    @Override
+    Session open() {
+        return bank.with(names).open(prompts, tokens);
+    }
+
+    @Override
+    Session openBaseline() {
+        return bank.with(Collections.nCopies(tenants, null)).open(prompts, tokens);
     }
 
     /// Every weight once for all rows, adapters once for all rows of a tenant, vectors and the cache for each row.
