@@ -20,7 +20,16 @@ enum Scene {
     ASKS_COLOR(Scene::asksColor), AGES(Scene::ages), ANIMALS(Scene::animals), WEATHER(Scene::weather), COOKS(Scene::cooks);
 
     /// The two people of a story.
-    record Cast(Person hero, Person other) {}
+    record Cast(Person hero, Person other) {
+        static Cast drawn(Dice dice) {
+            Person hero = dice.pick(Lexicon.PEOPLE);
+            Person other;
+            do {
+                other = dice.pick(Lexicon.PEOPLE);
+            } while (other.equals(hero));
+            return new Cast(hero, other);
+        }
+    }
 
     /// Counts in the world go from 0 to this.
     static final int MOST = 20;

@@ -37,11 +37,8 @@ public record TinyWorld(long seed) {
     /// The `index`-th story.
     public String story(long index) {
         Dice dice = Dice.of(seed, index);
-        Person hero = dice.pick(Lexicon.PEOPLE);
-        Person other;
-        do {
-            other = dice.pick(Lexicon.PEOPLE);
-        } while (other.equals(hero));
+        Cast cast = Cast.drawn(dice);
+        Person hero = cast.hero(), other = cast.other();
         List<String> parts = new ArrayList<>();
         if (dice.chance(0.4)) {
             parts.add("One %s %s, %s and %s %s %s are at the %s.".formatted(dice.pick(Lexicon.WEATHERS), dice.pick(Lexicon.TIMES),
@@ -52,7 +49,7 @@ public record TinyWorld(long seed) {
             // Counting is what the word problems build on, so it comes more often than the rest.
             Scene scene = dice.chance(0.35) ? Scene.COUNT_CHANGES : dice.chance(0.15) ? Scene.SUMS : dice.pick(Scene.values());
             boolean swapped = dice.chance(0.3);
-            parts.add(scene.tell(swapped ? new Cast(other, hero) : new Cast(hero, other), dice));
+            parts.add(scene.tell(swapped ? new Cast(other, hero) : cast, dice));
         }
         if (dice.chance(0.3)) {
             String mood = dice.pick(Lexicon.MOODS);

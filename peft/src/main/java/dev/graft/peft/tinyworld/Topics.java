@@ -1,7 +1,6 @@
 package dev.graft.peft.tinyworld;
 
 import dev.graft.peft.eval.Item;
-import dev.graft.peft.tinyworld.Lexicon.Person;
 import dev.graft.peft.tinyworld.Scene.Cast;
 import java.util.List;
 import java.util.Locale;
@@ -35,16 +34,12 @@ public record Topics(long seed) {
 
     /// `n` different stories to train on.
     public List<Item> training(int n) {
-        return distinct(all().filter(item -> !TinyWorld.heldOut(item.instruction())), n);
+        return all().filter(item -> !TinyWorld.heldOut(item.instruction())).distinct().limit(n).toList();
     }
 
     /// `n` different stories to evaluate on.
     public List<Item> evaluation(int n) {
-        return distinct(all().filter(item -> TinyWorld.heldOut(item.instruction())), n);
-    }
-
-    private static List<Item> distinct(Stream<Item> items, int n) {
-        return items.distinct().limit(n).toList();
+        return all().filter(item -> TinyWorld.heldOut(item.instruction())).distinct().limit(n).toList();
     }
 
     private Stream<Item> all() {
@@ -52,13 +47,9 @@ public record Topics(long seed) {
     }
 
     private static Item item(Dice dice) {
-        Person hero = dice.pick(Lexicon.PEOPLE);
-        Person other;
-        do {
-            other = dice.pick(Lexicon.PEOPLE);
-        } while (other.equals(hero));
+        Cast cast = Cast.drawn(dice);
         Topic topic = dice.pick(Topic.values());
-        String story = dice.pick(topic.scenes).tell(new Cast(hero, other), dice);
+        String story = dice.pick(topic.scenes).tell(cast, dice);
         return new Item("What is this story about? " + story, "", topic.word(), topic.word());
     }
 }

@@ -6,6 +6,7 @@ import static dev.graft.peft.tinyworld.Lexicon.many;
 
 import dev.graft.peft.eval.Item;
 import dev.graft.peft.tinyworld.Lexicon.Person;
+import dev.graft.peft.tinyworld.Scene.Cast;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -103,18 +104,16 @@ public record WordProblems(long seed, int most, int operations) {
     }
 
     private static Problem tell(int start, int[] changes, int answer, Dice dice) {
-        Person hero = dice.pick(Lexicon.PEOPLE);
-        Person other;
-        do {
-            other = dice.pick(Lexicon.PEOPLE);
-        } while (other.equals(hero));
+        Cast cast = Cast.drawn(dice);
+        Person hero = cast.hero();
         String thing = dice.pick(Lexicon.THINGS);
         StringBuilder question = new StringBuilder("%s has %s.".formatted(hero.name(), count(start, thing)));
         StringBuilder rationale = new StringBuilder();
         int count = start;
         for (int change : changes) {
             Change verb = Change.withSign(Integer.signum(change), dice);
-            question.append(' ').append(verb.tell(dice.chance(0.5) ? hero.name() : capital(hero.subject()), Math.abs(change), other));
+            question.append(' ')
+                    .append(verb.tell(dice.chance(0.5) ? hero.name() : capital(hero.subject()), Math.abs(change), cast.other()));
             rationale.append(rationale.isEmpty() ? "First " : "Then ").append(verb.equation(count, Math.abs(change))).append(". ");
             count += change;
         }
