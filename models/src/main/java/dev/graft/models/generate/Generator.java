@@ -84,11 +84,7 @@ public final class Generator {
 
     /// Continues each prompt.
     public List<Generation> generate(List<int[]> prompts) {
-        check(prompts);
-        if (prompts.isEmpty()) {
-            return List.of();
-        }
-        return config.numBeams() > 1 ? search(prompts) : sample(prompts, IntStream.range(0, prompts.size()).toArray(), (_, _, _) -> {});
+        return generate(prompts, IntStream.range(0, prompts.size()).toArray());
     }
 
     /// Continues each prompt; what is drawn for it depends on its number, not on its place among these.
