@@ -34,8 +34,10 @@ public final class KvCache implements AutoCloseable {
         private final boolean[] has;
         private int taken;
 
-        Kept(Tensor like, int rows, int places) {
-            values = room(like.spec().with(like.shape().with(0, places)), like);
+        /// @param values with memory for as many rows as have something at first
+        /// @param rows of the cache
+        Kept(Tensor values, int rows) {
+            this.values = values;
             place = IntStream.generate(() -> -1).limit(rows).toArray();
             has = new boolean[rows];
         }
@@ -64,7 +66,7 @@ public final class KvCache implements AutoCloseable {
         }
 
         private void grow() {
-            Tensor larger = room(values.spec().with(values.shape().with(0, Math.min(place.length, 2 * taken))), values);
+            Tensor larger = room(values, Math.min(place.length, 2 * taken));
             try (var _ = Scope.open(values.backend())) {
                 larger.slice(0, 0, taken).assign(values);
             }
@@ -76,8 +78,7 @@ public final class KvCache implements AutoCloseable {
         Tensor of(int[] rows) {
             if (!IntStream.of(rows).allMatch(b -> has[b])) return null;
             int[] at = IntStream.of(rows).map(b -> place[b]).toArray();
-            boolean neighbours = IntStream.range(1, at.length).allMatch(i -> at[i] == at[0] + i);
-            return neighbours ? values.slice(0, at[0], at[0] + at.length) : values.gather(Tensor.of(at, at.length));
+            return Pass.Picked.from(values, at);
         }
     }
 
@@ -222,8 +223,7 @@ public final class KvCache implements AutoCloseable {
                 int row = b;
                 first.cache.kept.forEach((key, held) -> {
                     if (!held.has[first.row]) return;
-                    Kept own = picked.computeIfAbsent(key, _ -> new Kept(held.values, rows.size(), having(key, rows)));
-                    if (own.taken == 0) made.add(own.values);
+                    Kept own = picked.computeIfAbsent(key, _ -> new Kept(added(made, room(held.values, having(key, rows))), rows.size()));
                     own.put(held.values, held.place[first.row], row);
                 });
             }
@@ -263,7 +263,7 @@ public final class KvCache implements AutoCloseable {
     void keep(Object key, Tensor values, Pass.Picked picked) {
         if (length == 0) rows = picked == null ? values.dim(0) : picked.of();    // before the first layer has come
         int[] own = picked == null ? IntStream.range(0, values.dim(0)).toArray() : picked.rows();
-        Kept all = kept.computeIfAbsent(key, _ -> new Kept(values, picked == null ? own.length : picked.of(), own.length));
+        Kept all = kept.computeIfAbsent(key, _ -> new Kept(room(values, own.length), picked == null ? own.length : picked.of()));
         for (int i = 0; i < own.length; i++) all.put(values, i, own[i]);
     }
 
@@ -314,6 +314,11 @@ public final class KvCache implements AutoCloseable {
 
     private Tensor side(int layer, boolean ofKeys) {
         return ofKeys ? layers.get(layer).keys() : layers.get(layer).values();
+    }
+
+    /// As much for each of these rows.
+    private Tensor room(Tensor like, int rows) {
+        return room(like.spec().with(like.shape().with(0, rows)), like);
     }
 
     private Tensor room(Spec spec, Tensor like) {

@@ -6,6 +6,7 @@ import dev.graft.tensor.TensorException;
 import java.util.IdentityHashMap;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /// One pass over a batch: what attention needs besides the activations. S counts the keys in reach: virtual tokens, cached ones and the T of this pass.
 ///
@@ -29,6 +30,15 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
     ///
     /// @param of how many the batch has
     public record Picked(int[] rows, int of) {
+        /// Some rows of a tensor, where they lie if they are neighbours, else copied.
+        public static Tensor from(Tensor x, int[] rows) {
+            boolean neighbours = IntStream.range(1, rows.length).allMatch(i -> rows[i] == rows[0] + i);
+            return neighbours ? x.slice(0, rows[0], rows[0] + rows.length) : x.gather(Tensor.of(rows, rows.length));
+        }
+
+        private Tensor from(Tensor x) {
+            return x == null ? null : from(x, rows);
+        }
     }
 
     public Pass(Tensor positions, int keys, Tensor mask, Tensor bias, VirtualTokens.Prefix prefix, KvCache cache, Tensor prompts,
@@ -61,11 +71,9 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
     ///
     /// @param rows of the batch, which this pass is about as a whole
     public <T> T with(int[] rows, Supplier<T> work) {
-        Tensor index = Tensor.of(rows, rows.length);
-        Pass part = new Pass(positions.gather(index), keys, mask == null ? null : mask.gather(index), null, null, cache,
-                prompts == null ? null : prompts.gather(index), virtual, tasks == null ? null : tasks.gather(index),
-                turns == null ? null : turns.gather(index),
-                new Picked(rows, positions.dim(0)), said);
+        Picked some = new Picked(rows, positions.dim(0));
+        Pass part = new Pass(some.from(positions), keys, some.from(mask), null, null, cache, some.from(prompts), virtual, some.from(tasks),
+                some.from(turns), some, said);
         return ScopedValue.where(CURRENT, part).call(work::get);
     }
 

@@ -1,6 +1,7 @@
 package dev.graft.peft;
 
 import dev.graft.models.Pass;
+import dev.graft.models.Pass.Picked;
 import dev.graft.models.SelfAttention;
 import dev.graft.nn.Layer;
 import dev.graft.nn.LayerHook;
@@ -131,7 +132,7 @@ final class LayerRows implements AutoCloseable {
         List<Piece> changed = new ArrayList<>();
         for (Member m : others) {
             if (!m.changesInput() && !(readsPrompts && m.has(Part.OfPrompts.class))) continue;
-            seen.put(m, m.own(() -> m.inputs(pick(x, m.rows))));
+            seen.put(m, m.own(() -> m.inputs(Picked.from(x, m.rows))));
             if (m.changesInput()) changed.add(new Piece(m.rows, seen.get(m)[0]));
         }
         Tensor in = inputScales.times(place(x, changed), readsPrompts);
@@ -145,8 +146,8 @@ final class LayerRows implements AutoCloseable {
         List<Piece> finished = new ArrayList<>();
         for (Member m : others) {
             if (!m.changesOutput()) continue;
-            Tensor own = pick(y, m.rows);
-            Tensor[] inputs = seen.containsKey(m) ? seen.get(m) : same(pick(x, m.rows), m.parts.size());
+            Tensor own = Picked.from(y, m.rows);
+            Tensor[] inputs = seen.containsKey(m) ? seen.get(m) : same(Picked.from(x, m.rows), m.parts.size());
             finished.add(new Piece(m.rows, m.own(() -> m.after(inputs, own))));
         }
         return place(y, finished);
@@ -164,11 +165,11 @@ final class LayerRows implements AutoCloseable {
         List<Piece> pieces = new ArrayList<>();
         for (Apart a : apart) {
             int[] rows = a.member.rows;
-            Tensor own = pick(in, rows);
+            Tensor own = Picked.from(in, rows);
             pieces.add(new Piece(rows, a.member.own(() -> a.hook.around(own, next))));
         }
         int[] rest = rest(pieces, rows);
-        if (rest.length > 0) pieces.add(new Piece(rest, next.apply(pick(in, rest))));
+        if (rest.length > 0) pieces.add(new Piece(rest, next.apply(Picked.from(in, rest))));
         return together(pieces);
     }
 
@@ -233,17 +234,12 @@ final class LayerRows implements AutoCloseable {
     private record Piece(int[] rows, Tensor values) {
     }
 
-    private static Tensor pick(Tensor x, int[] rows) {
-        boolean neighbours = rows[rows.length - 1] - rows[0] == rows.length - 1;
-        return neighbours ? x.slice(0, rows[0], rows[0] + rows.length) : x.gather(Tensor.of(rows, rows.length));
-    }
-
     /// x with some rows replaced.
     private static Tensor place(Tensor x, List<Piece> pieces) {
         if (pieces.isEmpty()) return x;
         List<Piece> all = new ArrayList<>(pieces);
         int[] rest = rest(pieces, x.dim(0));
-        if (rest.length > 0) all.add(new Piece(rest, pick(x, rest)));
+        if (rest.length > 0) all.add(new Piece(rest, Picked.from(x, rest)));
         return together(all);
     }
 
