@@ -204,25 +204,31 @@ public final class CausalSession implements Session {
         return places.clone();
     }
 
-    /// Takes in the rows of another session of the same model, behind its own, and closes that one. Virtual tokens that either was opened with are text from now on: the model must go on
+    /// Takes in the rows of other sessions of the same model, behind its own, and closes those. Virtual tokens that any was opened with are text from now on: the model must go on
     /// without them.
-    public void join(CausalSession other) {
-        if (other.model != model) throw new TensorException("[generate] only sessions of one model can become one");
-        int room = Math.max(cache.capacity() - cache.length(), other.cache.capacity() - other.cache.length());
-        settle();
-        other.settle();
-        int longest = Math.max(longest(), other.longest());
-        List<List<Piece>> rows = Stream.of(this, other)
-                .flatMap(s -> IntStream.range(0, s.texts.length).mapToObj(b -> s.held(b, s.texts[b])))
+    public void join(List<CausalSession> others) {
+        if (others.isEmpty()) return;
+        if (others.stream().anyMatch(s -> s.model != model))
+            throw new TensorException("[generate] only sessions of one model can become one");
+        List<CausalSession> all = Stream.concat(Stream.of(this), others.stream()).toList();
+        int room = all.stream().mapToInt(s -> s.cache.capacity() - s.cache.length()).max().getAsInt();
+        all.forEach(CausalSession::settle);
+        int longest = all.stream().mapToInt(CausalSession::longest).max().getAsInt();
+        List<List<Piece>> rows = all.stream().flatMap(s -> IntStream.range(0, s.texts.length).mapToObj(b -> s.held(b, s.texts[b])))
                 .toList();
         cache.assemble(rows, longest + room);
         length = longest;
-        other.close();
-        int before = texts.length;
-        places = both(places, Arrays.stream(other.places).map(place -> before + place).toArray());
-        prompts = both(prompts, other.prompts);
-        texts = both(texts, other.texts);
-        logits = Stream.of(logits, other.logits).flatMap(Arrays::stream).toArray(float[][]::new);
+        others.forEach(CausalSession::close);
+        int[] joined = new int[rows.size()];
+        int before = 0;
+        for (CausalSession s : all) {
+            for (int i = 0; i < s.places.length; i++) joined[before + i] = before + s.places[i];
+            before += s.places.length;
+        }
+        places = joined;
+        prompts = all.stream().flatMapToInt(s -> Arrays.stream(s.prompts)).toArray();
+        texts = all.stream().flatMapToInt(s -> Arrays.stream(s.texts)).toArray();
+        logits = all.stream().flatMap(s -> Arrays.stream(s.logits)).toArray(float[][]::new);
     }
 
     /// Makes virtual tokens part of the text: the model must go on without them.
@@ -295,9 +301,5 @@ public final class CausalSession implements Session {
         int[] values = new int[rows * columns];
         for (int i = 0; i < values.length; i++) values[i] = cell.at(i / columns, i % columns);
         return values;
-    }
-
-    private static int[] both(int[] a, int[] b) {
-        return IntStream.concat(Arrays.stream(a), Arrays.stream(b)).toArray();
     }
 }

@@ -267,7 +267,7 @@ public final class AdapterBank implements AutoCloseable {
                 }
                 read = read(prompts, wanted, maxNewTokens);
                 if (session == null) session = read;
-                else session.join(read);
+                else session.join(List.of(read));
             } catch (Throwable t) {
                 if (read != null) read.close();
                 release(wanted);
@@ -282,7 +282,7 @@ public final class AdapterBank implements AutoCloseable {
         private CausalSession read(List<int[]> texts, List<Loaded> wanted, int maxNewTokens) {
             Map<Object, List<Integer>> groups = new LinkedHashMap<>();
             List<Integer> order = new ArrayList<>();
-            CausalSession all = null;
+            List<CausalSession> parts = new ArrayList<>();
             try {
                 for (int i = 0; i < texts.size(); i++) {
                     Loaded own = wanted.get(i);
@@ -291,7 +291,7 @@ public final class AdapterBank implements AutoCloseable {
                         boolean apart = own != null && own.graft.virtualTokens() != null;
                         groups.computeIfAbsent(apart ? own : this, _ -> new ArrayList<>()).add(i);
                     } else {
-                        all = joined(all, kept);
+                        parts.add(kept);
                         order.add(i);
                     }
                 }
@@ -301,24 +301,20 @@ public final class AdapterBank implements AutoCloseable {
                     CausalSession part = read(group.stream().map(texts::get).toList(), grafted,
                             first == null ? null : first.virtualTokens(),
                             maxNewTokens);
-                    for (int b = 0; b < group.size(); b++) prompts.keep(graft(wanted.get(group.get(b))), texts.get(group.get(b)), part, b);
-                    all = joined(all, part);
+                    parts.add(part);
                     order.addAll(group);
+                    for (int b = 0; b < group.size(); b++) prompts.keep(graft(wanted.get(group.get(b))), texts.get(group.get(b)), part, b);
                 }
                 int[] at = new int[order.size()];
                 for (int i = 0; i < at.length; i++) at[order.get(i)] = i;
+                CausalSession all = parts.getFirst();
+                all.join(parts.subList(1, parts.size()));
                 all.reorder(at);
                 return all;
             } catch (Throwable t) {
-                if (all != null) all.close();
+                parts.forEach(CausalSession::close);
                 throw t;
             }
-        }
-
-        private static CausalSession joined(CausalSession all, CausalSession more) {
-            if (all == null) return more;
-            all.join(more);
-            return all;
         }
 
         /// What is kept of a prompt, with the rest of it read; null when nothing is.
