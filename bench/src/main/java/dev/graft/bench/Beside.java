@@ -4,7 +4,6 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.concurrent.atomic.DoubleAdder;
-import java.util.function.IntSupplier;
 import org.openjdk.jmh.infra.BenchmarkParams;
 import org.openjdk.jmh.infra.IterationParams;
 import org.openjdk.jmh.profile.InternalProfiler;
@@ -15,27 +14,26 @@ import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.results.ScalarResult;
 
-/// Time of a bench's calls and of its [Baseline]'s, which take turns in one JVM: a machine that is slower for a minute is so for both, and their ratio stands. A bench that does so has both
-/// timed here.
+/// Time of a bench and of its [Baseline], which take turns within one call: a machine that is slower for a minute is so for both, and their ratio stands. A bench that does so has both timed
+/// here; of a call's time, its own is its share.
 public final class Beside implements InternalProfiler {
     private static final String OWN = "own time", BASELINE = "baseline's time";
     private static final DoubleAdder own = new DoubleAdder(), baseline = new DoubleAdder();
 
-    /// Times a call of the bench itself.
-    public static int own(IntSupplier call) {
-        return timed(call, own);
+    /// Times a part of the bench itself.
+    public static void own(Runnable part) {
+        time(part, own);
     }
 
-    /// Times the same by the baseline.
-    public static int baseline(IntSupplier call) {
-        return timed(call, baseline);
+    /// Times the same part by the baseline.
+    public static void baseline(Runnable part) {
+        time(part, baseline);
     }
 
-    private static int timed(IntSupplier call, DoubleAdder sum) {
+    private static void time(Runnable part, DoubleAdder sum) {
         long start = System.nanoTime();
-        int result = call.getAsInt();
+        part.run();
         sum.add((System.nanoTime() - start) / 1e9);
-        return result;
     }
 
     @Override
@@ -60,6 +58,12 @@ public final class Beside implements InternalProfiler {
     static double[] ratios(RunResult run) {
         double[] ratios = run.getBenchmarkResults().stream().mapToDouble(r -> seconds(r, OWN) / seconds(r, BASELINE)).toArray();
         return Arrays.stream(ratios).allMatch(Double::isFinite) ? ratios : null;
+    }
+
+    /// The part of a call's time that is not its baseline's; 1 where there is none.
+    static double share(BenchmarkResult of) {
+        double mine = seconds(of, OWN), other = seconds(of, BASELINE);
+        return Double.isNaN(other) ? 1 : mine / (mine + other);
     }
 
     private static double seconds(BenchmarkResult of, String name) {

@@ -83,7 +83,7 @@ public record Result(String bench, Map<String, String> params, int threads, doub
     }
 
     private static DoubleStream times(BenchmarkResult r) {
-        return r.getIterationResults().stream().mapToDouble(i -> i.getPrimaryResult().getScore());
+        return r.getIterationResults().stream().mapToDouble(i -> i.getPrimaryResult().getScore() * Beside.share(r));
     }
 
     private static Double memory(RunResult run, String label) {

@@ -1,7 +1,6 @@
 package dev.graft.bench.model;
 
 import dev.graft.bench.Baseline;
-import dev.graft.bench.Beside;
 import dev.graft.bench.Work;
 import dev.graft.models.generate.GenerationConfig;
 import dev.graft.models.generate.Generator;
@@ -20,7 +19,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
-/// What the benches share that go on with texts in two ways, in turn: behind prompts of 32 tokens, which have been read.
+/// What the benches share that go on with texts in two ways, step by step in turn: behind prompts of 32 tokens, which have been read.
 @State(org.openjdk.jmh.annotations.Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
@@ -30,9 +29,8 @@ import org.openjdk.jmh.annotations.Warmup;
 public abstract class DecodingInTurns implements Work.Known, Baseline {
     static final int PROMPT = 32;
 
-    private Session own;
-    private Session plain;
-    private boolean plainFirst;
+    private Session both;
+    private boolean baselineFirst;
 
     abstract List<int[]> prompts();
 
@@ -44,29 +42,20 @@ public abstract class DecodingInTurns implements Work.Known, Baseline {
     /// The prompts, read by its baseline.
     abstract Session openBaseline();
 
-    /// The first to decode pays for what reading left behind, so they take turns at that, too.
     @Setup(Level.Invocation)
     public void read() {
-        own = open();
-        plain = openBaseline();
-        plainFirst = !plainFirst;
-        if (plainFirst) Beside.baseline(() -> decode(plain));
+        both = new InTurns(open(), openBaseline(), baselineFirst);
+        baselineFirst = !baselineFirst;
     }
 
     /// The tokens behind them.
     @Benchmark
     public int decode() {
-        return Beside.own(() -> decode(own));
+        return new Generator((_, _) -> both, config()).generate(prompts()).size();
     }
 
     @TearDown(Level.Invocation)
     public void close() {
-        if (!plainFirst) Beside.baseline(() -> decode(plain));
-        plain.close();
-        own.close();
-    }
-
-    private int decode(Session from) {
-        return new Generator((_, _) -> from, config()).generate(prompts()).size();
+        both.close();
     }
 }
