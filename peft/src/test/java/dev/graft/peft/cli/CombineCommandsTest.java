@@ -18,15 +18,9 @@ import dev.graft.peft.method.Lora;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -34,7 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `graft combine`, and `--combine` of generate and eval.
-class CombineCommandsTest {
+class CombineCommandsTest extends CommandTest {
     private static final String PROMPT = "Ann has 3 apples";
 
     @TempDir
@@ -46,8 +40,6 @@ class CombineCommandsTest {
 
     @TempDir
     Path folder;
-    private StringWriter out = new StringWriter();
-    private StringWriter err = new StringWriter();
 
     @BeforeAll
     static void make() throws IOException {
@@ -61,25 +53,6 @@ class CombineCommandsTest {
             }
             peft.save(adapter);
         }
-    }
-
-    private int graft(Object... args) {
-        out = new StringWriter();
-        err = new StringWriter();
-        PrintStream before = System.out;
-        ByteArrayOutputStream printed = new ByteArrayOutputStream();
-        System.setOut(new PrintStream(printed));
-        try {
-            return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)),
-                    Arrays.stream(args).map(Object::toString).toArray(String[]::new));
-        } finally {
-            System.setOut(before);
-            out.write(printed.toString(StandardCharsets.UTF_8));
-        }
-    }
-
-    private static Object[] join(Object[] first, Object... more) {
-        return Stream.of(first, more).flatMap(Stream::of).toArray();
     }
 
     private Object[] combine(Path output, Object... more) {

@@ -15,8 +15,6 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,12 +28,11 @@ import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Several adapters on the command line, and `tune --fuse`: what the library computes with the same ones.
-class ComposedAdaptersTest {
+class ComposedAdaptersTest extends CommandTest {
     private static final int[] TEXT = {1, 5, 9, 200, 33, 7};
 
     @TempDir
@@ -47,8 +44,6 @@ class ComposedAdaptersTest {
 
     @TempDir
     Path folder;
-    private StringWriter out;
-    private StringWriter err;
 
     @BeforeAll
     static void makeAdapters() throws IOException {
@@ -64,24 +59,8 @@ class ComposedAdaptersTest {
         List<Object> all = new ArrayList<>(List.of("tune", "--model", model, "--data", data, "--output", to, "--template", "short",
                 "--cutoff-len", 128, "--steps", 3, "--batch-size", 4, "--learning-rate", 0.02));
         all.addAll(List.of(method));
-        StringWriter err = new StringWriter();
-        assertThat(graft(new StringWriter(), err, all.toArray())).as(err.toString()).isZero();
+        prepare(all.toArray());
         return to;
-    }
-
-    @BeforeEach
-    void clear() {
-        out = new StringWriter();
-        err = new StringWriter();
-    }
-
-    private static int graft(StringWriter out, StringWriter err, Object... args) {
-        String[] all = Arrays.stream(args).map(Object::toString).toArray(String[]::new);
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all);
-    }
-
-    private int graft(Object... args) {
-        return graft(out, err, args);
     }
 
     private static void copy(Path from, Path to) throws IOException {
@@ -91,7 +70,6 @@ class ComposedAdaptersTest {
     }
 
     private String refusal(Path... adapters) {
-        err.getBuffer().setLength(0);
         List<Object> all = new ArrayList<>(List.of("generate", "--model", model, "--max-new-tokens", 1, "A"));
         for (Path adapter : adapters) all.addAll(List.of("--adapter", adapter));
         graft(all.toArray());
@@ -192,7 +170,6 @@ class ComposedAdaptersTest {
         refused(tune, "--fuse", lora + "," + series + "@0.5", "none with a weight");
         refused(tune, "--adapter", lora + "@0.5", "one and without a weight");
         refused(tune, "--adapter", lora + "@half", "'half' behind its @ is no weight");
-        err.getBuffer().setLength(0);
         assertThat(graft("logits", "--model", model, "--input", "x", "--output", "y", "--adapter", lora, "--adapter", lora)).isEqualTo(1);
         assertThat(err.toString()).contains("two adapters are called 'lora'");
     }
@@ -200,7 +177,6 @@ class ComposedAdaptersTest {
     private void refused(Object[] command, String option, Object value, String reason) {
         List<Object> all = new ArrayList<>(List.of(command));
         all.addAll(List.of(option, value));
-        err.getBuffer().setLength(0);
         assertThat(graft(all.toArray())).isEqualTo(2);
         assertThat(err.toString()).contains(reason);
     }

@@ -21,8 +21,6 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -30,13 +28,12 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `graft dect`, and the queries that it makes.
-class DectTest {
+class DectTest extends CommandTest {
     @TempDir
     static Path shared;
     private static Path model;
@@ -44,8 +41,6 @@ class DectTest {
 
     @TempDir
     Path folder;
-    private StringWriter out = new StringWriter();
-    private StringWriter err = new StringWriter();
 
     @BeforeAll
     static void make() throws IOException {
@@ -67,17 +62,6 @@ class DectTest {
             lines.add(Json.line(Map.of("instruction", text, "answer", String.valueOf(yes))));
         }
         return List.of("[" + String.join(",", lines) + "]");
-    }
-
-    private int graft(Object... args) {
-        out = new StringWriter();
-        err = new StringWriter();
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)),
-                Arrays.stream(args).map(Object::toString).toArray(String[]::new));
-    }
-
-    private static Object[] join(Object[] first, Object... more) {
-        return Stream.of(first, more).flatMap(Stream::of).toArray();
     }
 
     // ---- queries ----

@@ -10,8 +10,6 @@ import dev.graft.models.io.JsonObject;
 import dev.graft.peft.Peft;
 import dev.graft.peft.Targets;
 import dev.graft.peft.method.Lora;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -24,7 +22,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class EvalTest {
+class EvalTest extends CommandTest {
     @TempDir
     static Path shared;
     private static Path tiny;
@@ -32,8 +30,6 @@ class EvalTest {
 
     @TempDir
     Path folder;
-    private StringWriter out = new StringWriter();
-    private StringWriter err = new StringWriter();
 
     @BeforeAll
     static void makeModel() throws Exception {
@@ -46,11 +42,7 @@ class EvalTest {
     }
 
     private int evalInto(String output, Object... args) {
-        out = new StringWriter();
-        err = new StringWriter();
-        Stream<Object> all = Stream.concat(Stream.of("eval", "--output", folder.resolve(output)), Stream.of(args));
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)),
-                all.map(Object::toString).toArray(String[]::new));
+        return graft(join(new Object[] {"eval", "--output", folder.resolve(output)}, args));
     }
 
     /// Twelve problems put to the tiny model, eight tokens each.

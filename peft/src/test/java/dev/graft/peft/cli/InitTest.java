@@ -11,11 +11,8 @@ import dev.graft.models.llama.LlamaConfig;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,7 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// `init`: models with random weights.
-class InitTest {
+class InitTest extends CommandTest {
     private static final String SMALL = """
             {"model_type": "llama", "vocab_size": 307, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2,
              "num_attention_heads": 4, "mlp_bias": true, "eos_token_id": [5, 7]}""";
@@ -32,13 +29,8 @@ class InitTest {
     @TempDir
     Path folder;
 
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
-
     private int init(Object... args) {
-        List<String> all = new ArrayList<>(List.of("init"));
-        for (Object arg : args) all.add(arg.toString());
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all.toArray(String[]::new));
+        return graft(join(new Object[] {"init"}, args));
     }
 
     private Path config(String json) throws IOException {

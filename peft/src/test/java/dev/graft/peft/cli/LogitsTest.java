@@ -9,8 +9,6 @@ import dev.graft.models.io.TensorSource;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,15 +26,12 @@ import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `logits`: on the command line, every golden folder gives the numbers that the published implementations give.
-class LogitsTest {
+class LogitsTest extends CommandTest {
     /// Methods of which the folder holds what the trained parameters make, and not these parameters: their gradients are not in the folder's terms.
     private static final Set<String> RESULT_ALONE = Set.of("prefix-projection", "ptuning-lstm", "ptuning-mlp");
 
     @TempDir
     private Path folder;
-
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     private record Case(String base, String folder, String method) {
         @Override
@@ -54,8 +49,7 @@ class LogitsTest {
     }
 
     private int logits(Object... args) {
-        Stream<String> all = Stream.concat(Stream.of("logits"), Arrays.stream(args).map(Object::toString));
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all.toArray(String[]::new));
+        return graft(join(new Object[] {"logits"}, args));
     }
 
     private Path results() {
@@ -139,7 +133,6 @@ class LogitsTest {
         wrong.put("no label that counts",
                 List.of(ints("input_ids", ids), ints("attention_mask", mask), ints("labels", new int[][] {{1, -100, -100}})));
         for (Map.Entry<String, List<TensorSource>> one : wrong.entrySet()) {
-            err.getBuffer().setLength(0);
             Files.deleteIfExists(input);
             Safetensors.write(input, one.getValue());
             assertThat(logits("--model", model, "--input", input, "--output", results())).isEqualTo(1);

@@ -3,8 +3,6 @@ package dev.graft.peft.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.NoSuchFileException;
 import java.util.concurrent.Callable;
@@ -12,20 +10,18 @@ import org.junit.jupiter.api.Test;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
-class MainTest {
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
+class MainTest extends CommandTest {
 
-    private int graft(CommandLine line, String... args) {
-        return Main.execute(line.setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), args);
+    private Throwable failure;
+
+    private int failing(Throwable e, Object... args) {
+        failure = e;
+        return graft(args);
     }
 
-    private int graft(String... args) {
-        return graft(Main.commandLine(), args);
-    }
-
-    private int failing(Throwable e, String... args) {
-        return graft(Main.commandLine().addSubcommand(new Failing(e)), args);
+    @Override
+    CommandLine commandLine() {
+        return failure == null ? Main.commandLine() : Main.commandLine().addSubcommand(new Failing(failure));
     }
 
     @Command(name = "break")
@@ -75,7 +71,6 @@ class MainTest {
     void stacktrace_says_where_a_failure_came_from_before_and_after_the_command() {
         assertThat(failing(new IOException("cut short"), "--stacktrace", "break")).isEqualTo(1);
         assertThat(err.toString()).contains("graft break: cut short", "\tat " + MainTest.class.getName());
-        err.getBuffer().setLength(0);
         assertThat(failing(new IOException("cut short"), "break", "--stacktrace")).isEqualTo(1);
         assertThat(err.toString()).contains("\tat " + MainTest.class.getName());
     }

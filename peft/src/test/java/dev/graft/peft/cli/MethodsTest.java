@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.graft.peft.Adapters;
 import dev.graft.peft.Method;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -18,13 +16,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /// `methods`, and that docs/methods.md says the same.
-class MethodsTest {
+class MethodsTest extends CommandTest {
     private record Row(String trained, String mergeable, String files) {
     }
 
-    private static Map<String, Row> printed() {
-        StringWriter out = new StringWriter();
-        assertThat(Main.execute(Main.commandLine().setOut(new PrintWriter(out)), "methods")).isZero();
+    private Map<String, Row> printed() {
+        assertThat(graft("methods")).isZero();
         Map<String, Row> rows = new LinkedHashMap<>();
         List<String> lines = out.toString().lines().toList();
         int trained = lines.getFirst().indexOf("trained on 7B"), mergeable = lines.getFirst().indexOf("mergeable");

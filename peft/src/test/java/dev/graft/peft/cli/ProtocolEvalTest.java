@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.graft.models.io.Json;
 import dev.graft.models.io.JsonObject;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -17,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Sets that papers ask in ways of their own, asked of a tiny model that knows nothing: what is right is judged elsewhere.
-class ProtocolEvalTest {
+class ProtocolEvalTest extends CommandTest {
     @TempDir
     static Path shared;
     private static Path tiny;
@@ -25,8 +23,6 @@ class ProtocolEvalTest {
 
     @TempDir
     Path folder;
-    private StringWriter out = new StringWriter();
-    private StringWriter err = new StringWriter();
 
     @BeforeAll
     static void makeModels() throws IOException {
@@ -55,11 +51,7 @@ class ProtocolEvalTest {
     }
 
     private int eval(String output, Object... more) {
-        out = new StringWriter();
-        err = new StringWriter();
-        Stream<Object> args = Stream.concat(Stream.of("eval", "--model", tiny, "--output", folder.resolve(output)), Stream.of(more));
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)),
-                args.map(Object::toString).toArray(String[]::new));
+        return graft(join(new Object[] {"eval", "--model", tiny, "--output", folder.resolve(output)}, more));
     }
 
     private int ask(String output, String tasks, Object... more) {
@@ -205,11 +197,7 @@ class ProtocolEvalTest {
     }
 
     private int gap() {
-        out = new StringWriter();
-        err = new StringWriter();
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), "gap", "--base",
-                folder.resolve("base").toString(), "--proxy", folder.resolve("steered").toString(), "--tuned",
-                folder.resolve("tuned").toString());
+        return graft("gap", "--base", folder.resolve("base"), "--proxy", folder.resolve("steered"), "--tuned", folder.resolve("tuned"));
     }
 
     @Test

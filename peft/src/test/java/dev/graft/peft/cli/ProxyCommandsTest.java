@@ -26,11 +26,7 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.foreign.MemorySegment;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -54,7 +50,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// `--proxy-…` and `--alpha` of generate, eval and logits.
-class ProxyCommandsTest {
+class ProxyCommandsTest extends CommandTest {
     private static final String PROMPT = "Ann has 3 apples";
 
     @TempDir
@@ -66,7 +62,6 @@ class ProxyCommandsTest {
 
     @TempDir
     Path folder;
-    private StringWriter err = new StringWriter();
 
     @BeforeAll
     static void make() throws IOException {
@@ -80,34 +75,13 @@ class ProxyCommandsTest {
             peft.save(adapter);
         }
         tuned = shared.resolve("tuned");
-        assertThat(graft(new StringWriter(), "merge", "--model", small, "--adapter", adapter, "--output", tuned)).isZero();
-    }
-
-    private static int graft(StringWriter err, Object... args) {
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(new StringWriter())).setErr(new PrintWriter(err)),
-                Arrays.stream(args).map(Object::toString).toArray(String[]::new));
-    }
-
-    private int graft(Object... args) {
-        err = new StringWriter();
-        return graft(err, args);
-    }
-
-    private static Object[] join(Object[] first, Object... more) {
-        return Stream.of(first, more).flatMap(Stream::of).toArray();
+        prepare("merge", "--model", small, "--adapter", adapter, "--output", tuned);
     }
 
     /// What `generate` prints.
     private String generate(Object... args) {
-        PrintStream before = System.out;
-        ByteArrayOutputStream printed = new ByteArrayOutputStream();
-        System.setOut(new PrintStream(printed));
-        try {
-            assertThat(graft(join(new Object[] {"generate", "--model", large, "--max-new-tokens", 12}, args))).as(err.toString()).isZero();
-        } finally {
-            System.setOut(before);
-        }
-        return printed.toString(StandardCharsets.UTF_8);
+        assertThat(graft(join(new Object[] {"generate", "--model", large, "--max-new-tokens", 12}, args))).as(err.toString()).isZero();
+        return out.toString();
     }
 
     // ---- logits ----

@@ -7,8 +7,6 @@ import dev.graft.models.io.Json;
 import dev.graft.models.io.JsonObject;
 import dev.graft.peft.scaling.JointLaw;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,17 +18,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `scaling`: laws from the files that `pretrain` and `study` write.
-class ScalingTest {
+class ScalingTest extends CommandTest {
     @TempDir
     Path folder;
 
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
-
     private int scaling(Object... args) {
-        List<String> all = new ArrayList<>(List.of("scaling"));
-        for (Object arg : args) all.add(arg.toString());
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all.toArray(String[]::new));
+        return graft(join(new Object[] {"scaling"}, args));
     }
 
     @Test
@@ -94,8 +87,7 @@ class ScalingTest {
                      "training": {"steps": %d, "batch_size": 4}, "template": "short", "cutoff_len": 128, "evaluation": {"beams": 1}}"""
                     .formatted(steps));
             Path output = folder.resolve("steps-" + steps);
-            assertThat(Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), "study", "--config",
-                    config.toString(), "--output", output.toString())).as(err.toString()).isZero();
+            assertThat(graft("study", "--config", config, "--output", output)).as(err.toString()).isZero();
             args.add(output.resolve("results.jsonl"));
             Map<Double, Double> losses = new LinkedHashMap<>();
             for (String line : Files.readAllLines(output.resolve("results.jsonl"))) {

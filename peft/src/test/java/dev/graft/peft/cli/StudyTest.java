@@ -9,8 +9,6 @@ import dev.graft.models.io.JsonObject;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -24,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `study`, on random models.
-class StudyTest {
+class StudyTest extends CommandTest {
     /// Ten cells; that of a place that no model has fails in each.
     private static final String CONFIG = """
             {"models": {"llama": "llama", "bloom": "bloom"},
@@ -42,8 +40,6 @@ class StudyTest {
 
     @TempDir
     Path folder;
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
 
     @BeforeAll
     static void models() throws IOException {
@@ -59,9 +55,7 @@ class StudyTest {
     }
 
     private int study(Path config, Path output) {
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), "study", "--config",
-                config.toString(), "--output",
-                output.toString());
+        return graft("study", "--config", config, "--output", output);
     }
 
     /// Cells by name, without what time there was.
@@ -91,8 +85,9 @@ class StudyTest {
                 norm, o_proj, post_attention_layernorm, q_proj, self_attn, up_proj, v_proj]""");
         Map<String, Object> lora = results.get("llama/lora/both/lr=0.01/seed=1");
         // r (in + out) of q, k, v, o, gate, up and down in two layers of a LLaMA of 16, 8 of one key/value head, and 24.
-        assertThat(lora).containsEntry("trainable_parameters", 2 * 2 * (2 * 32 + 2 * 24 + 3 * 40)).containsKeys("adapter_sha256",
-                "settings", "final_loss");
+        assertThat(lora).containsEntry("trainable_parameters", 2 * 2 * (2 * 32 + 2 * 24 + 3 * 40))
+                .containsEntry("model_parameters", 2 * (2 * 16 * 16 + 2 * 16 * 8 + 3 * 16 * 24 + 2 * 16) + 16 + 300 * 16)
+                .containsKeys("adapter_sha256", "settings", "final_loss");
         assertThat(Json.read(output.resolve("cells/llama/lora/both/lr=0.01/seed=1/adapter_config.json")).requireStrings("target_modules"))
                 .contains("o_proj", "gate_proj");
         assertThat(
@@ -109,18 +104,16 @@ class StudyTest {
         assertThat(output.resolve("accuracy-llama.png")).exists();
 
         // Again: only what failed is tried. The cell that a hand does alone is the same to the bit.
-        out.getBuffer().setLength(0);
         assertThat(study(shared.resolve("study.json"), output)).isEqualTo(1);
         assertThat(out.toString()).contains("10 cells, 2 to do", "cell 9 of 10: llama/wild", "cell 10 of 10: bloom/wild")
                 .doesNotContain("lora");
         assertThat(results(output)).isEqualTo(results);
         Path byHand = folder.resolve("by-hand");
-        assertThat(Main.execute(Main.commandLine(), "tune", "--model", shared.resolve("llama").toString(), "--data",
-                output.resolve("data/train.jsonl").toString(), "--output", byHand.toString(), "--method", "lora", "--r", "2",
-                "--lora-dropout", "0.1",
-                "--target-modules", "both", "--learning-rate", "0.01", "--seed", "1", "--steps", "6", "--batch-size", "4",
-                "--micro-batch-size", "2",
-                "--clip-norm", "0", "--template", "short", "--cutoff-len", "128")).isZero();
+        assertThat(graft("tune", "--model", shared.resolve("llama"), "--data", output.resolve("data/train.jsonl"), "--output", byHand,
+                "--method", "lora",
+                "--r", 2, "--lora-dropout", 0.1, "--target-modules", "both", "--learning-rate", 0.01, "--seed", 1, "--steps", 6,
+                "--batch-size", 4,
+                "--micro-batch-size", 2, "--clip-norm", 0, "--template", "short", "--cutoff-len", 128)).isZero();
         assertThat(byHand.resolve("adapter_model.safetensors"))
                 .hasSameBinaryContentAs(output.resolve("cells/llama/lora/both/lr=0.01/seed=1/adapter_model.safetensors"));
     }

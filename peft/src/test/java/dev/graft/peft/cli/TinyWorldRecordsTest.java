@@ -5,25 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.graft.peft.eval.Item;
 import dev.graft.peft.eval.Items;
 import dev.graft.peft.tinyworld.WordProblems;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `tinyworld`: records to train on and to test on.
-class TinyWorldRecordsTest {
+class TinyWorldRecordsTest extends CommandTest {
     @TempDir
     Path folder;
 
-    private final StringWriter err = new StringWriter();
-
-    private int run(String... args) {
-        List<String> all = new ArrayList<>(List.of("tinyworld", "--output", folder.toString()));
-        all.addAll(List.of(args));
-        return Main.execute(Main.commandLine().setErr(new PrintWriter(err)), all.toArray(String[]::new));
+    private int run(Object... args) {
+        return graft(join(new Object[] {"tinyworld", "--output", folder}, args));
     }
 
     @Test

@@ -13,8 +13,6 @@ import dev.graft.peft.train.TrainConfig;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -22,12 +20,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `tune`, and the commands for what it makes: `merge`, `inspect`, `methods`.
-class TuneTest {
+class TuneTest extends CommandTest {
     @TempDir
     static Path shared;
     private static Path model;
@@ -35,25 +32,11 @@ class TuneTest {
 
     @TempDir
     Path folder;
-    private StringWriter out;
-    private StringWriter err;
 
     @BeforeAll
     static void makeModel() throws IOException {
         model = TinyModel.model(shared.resolve("model"));
         data = TinyModel.records(shared.resolve("records.jsonl"));
-    }
-
-    @BeforeEach
-    void clear() {
-        out = new StringWriter();
-        err = new StringWriter();
-    }
-
-    private int graft(Object... args) {
-        List<String> all = new ArrayList<>();
-        for (Object arg : args) all.add(arg.toString());
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all.toArray(String[]::new));
     }
 
     private int tune(Object... args) {
@@ -159,7 +142,6 @@ class TuneTest {
         try (CausalLm wide = ModelLoader.load(folder.resolve("wide"))) {
             assertThat(wide.parameters().map(p -> p.weight().format())).containsOnly("f32");
         }
-        out.getBuffer().setLength(0);
         assertThat(merge("again", adapter, "--weights", "NF4", "--requantise")).as(err.toString()).isZero();
         assertThat(out.toString()).contains("merged into 4 tensors").containsPattern("rounding error 0\\.\\d*[1-9]");
         try (CausalLm again = ModelLoader.load(folder.resolve("again"))) {
@@ -224,7 +206,6 @@ class TuneTest {
                 "--add-bias", "compacter",
                 "--reduction-factor=2", "compacter++", "--reduction-factor=2"); // whose defaults are too large for the model, which has no biases
         for (var method : dev.graft.peft.Adapters.ALL) {
-            clear();
             assertThat(graft("tune", "--model", model, "--data", data, "--output", folder.resolve(method.name()), "--template", "short",
                     "--cutoff-len", 128, "--method",
                     method.name(), "--steps", 2, "--batch-size", 2, sizes.getOrDefault(method.name(), "--seed=1"))).as(method.name() + err)
@@ -353,7 +334,6 @@ class TuneTest {
     void methodsListsAllAndTheOptionsOfOne() {
         assertThat(graft("methods")).isZero();
         assertThat(out.toString()).contains("lora ", "series ", "parallel ", "scaled-parallel ", "arXiv:2106.09685");
-        clear();
         assertThat(graft("methods", "series")).isZero();
         assertThat(out.toString()).containsPattern("--bottleneck-size +256").containsPattern("--non-linearity +tanh")
                 .containsPattern("--target-modules +-");
@@ -369,7 +349,6 @@ class TuneTest {
                 .contains("llama: 2 layers, width 16, 2 heads (1 for keys and values) of 8, vocabulary 300, 128 positions, tied head")
                 .containsPattern("model\\.layers\\.\\*\\.mlp\\.up_proj\\.weight +\\[24, 16] +x 2").contains("LORA on 2 layers")
                 .containsPattern("up_proj\\.lora_A\\.weight +\\[2, 16] +x 2").contains("160 trainable parameters");
-        clear();
         assertThat(graft("inspect", "--model", model, "--all")).isZero();
         assertThat(out.toString()).contains("model.layers.0.mlp.up_proj.weight", "model.layers.1.mlp.up_proj.weight");
         assertThat(graft("inspect", "--model", model, "--method", "lora", "--adapter", "x")).isEqualTo(2);

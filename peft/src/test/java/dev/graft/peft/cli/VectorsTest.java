@@ -16,34 +16,27 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// `inspect vectors`: numbers are those of the library, pictures are there in both forms.
-class VectorsTest {
+class VectorsTest extends CommandTest {
     private static final List<String> PROMPTS = List.of("Ann has 3 apples.", "How many are left?",
             "Tom & <Sue> buy 12 pears and give 5 away.");
 
     @TempDir
     private Path folder;
 
-    private final StringWriter out = new StringWriter();
-    private final StringWriter err = new StringWriter();
-
     private int vectors(Object... args) {
-        Stream<String> all = Stream.concat(Stream.of("inspect", "vectors"), Arrays.stream(args).map(Object::toString));
-        return Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), all.toArray(String[]::new));
+        return graft(join(new Object[] {"inspect", "vectors"}, args));
     }
 
     private Path adapter(Path model, Adapter adapter) {
@@ -117,9 +110,8 @@ class VectorsTest {
     @Test
     void whichAreScaledAndByWhatIsAListOnTheCommandLine() throws IOException {
         Path model = TinyModel.model(folder.resolve("model"));
-        assertThat(Main.execute(Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)), "inspect", "--model",
-                model.toString(),
-                "--method", "pedro", "--r", "3", "--scaled", "q,u", "--non-linearity", "gelu,relu")).as(err.toString()).isZero();
+        assertThat(graft("inspect", "--model", model, "--method", "pedro", "--r", 3, "--scaled", "q,u", "--non-linearity", "gelu,relu"))
+                .as(err.toString()).isZero();
         assertThat(out.toString()).contains("%,d trainable parameters".formatted(2 * (3 * (16 + 16 + 24) + 16 + 24)));
     }
 
