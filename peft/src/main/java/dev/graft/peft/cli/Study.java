@@ -150,6 +150,7 @@ final class Study implements Callable<Integer> {
             graft(folder, tune(cell, folder));
             JsonObject training = Json.read(folder.resolve("training.json"));
             if (training.requireString("end").equals("interrupted")) return null;
+            line.put("model_parameters", training.requireLong("model_parameters"));
             line.put("trainable_parameters", training.requireLong("trainable_parameters"));
             line.put("final_loss", training.requireDouble("loss"));
             Object heldOut = training.toMap().get("best_validation_loss");

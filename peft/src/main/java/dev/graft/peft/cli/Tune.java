@@ -173,7 +173,7 @@ final class Tune implements Callable<Integer> {
             try (var _ = StopSignal.of(trainer); var _ = Scope.open()) {
                 TrainResult result = resume ? trainer.resume(examples.train, examples.validation)
                         : trainer.fit(examples.train, examples.validation);
-                report(result, subject, examples, config, out);
+                report(result, model, subject, examples, config, out);
             }
             return 0;
         }
@@ -303,7 +303,7 @@ final class Tune implements Callable<Integer> {
         return about;
     }
 
-    private void report(TrainResult result, Subject subject, Data examples, TrainConfig config, PrintWriter out) {
+    private void report(TrainResult result, CausalLm model, Subject subject, Data examples, TrainConfig config, PrintWriter out) {
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("end", result.end().name().toLowerCase(Locale.ROOT));
         json.put("step", result.step());
@@ -313,6 +313,7 @@ final class Tune implements Callable<Integer> {
         json.put("tokens", result.tokens());
         json.put("seconds", result.seconds());
         json.put("tokens_per_second", result.tokensPerSecond());
+        json.put("model_parameters", model.parameterCount());
         json.put("trainable_parameters", subject.counts().trainable());
         json.put("peak_tensor_bytes", Backends.best().memory().peak());
         json.put("records", examples.train.size());
