@@ -3,6 +3,7 @@ package dev.graft.bench.model;
 import dev.graft.bench.Beside;
 import dev.graft.models.generate.Session;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /// Two sessions that go the same way, step by step in turn: the measured one's tokens are those of its baseline too. Each step's time is its own; what one leaves behind in caches, each pays for
 /// half of the time.
@@ -19,10 +20,15 @@ final class InTurns implements Session {
         logits = own.logits();
     }
 
-    private void step(Runnable ofOwn, Runnable ofBaseline) {
-        if (baselineFirst) Beside.baseline(ofBaseline);
-        Beside.own(ofOwn);
-        if (!baselineFirst) Beside.baseline(ofBaseline);
+    private void step(Consumer<Session> step) {
+        if (baselineFirst) Beside.baseline(() -> stepped(baseline, step));
+        Beside.own(() -> logits = stepped(own, step));
+        if (!baselineFirst) Beside.baseline(() -> stepped(baseline, step));
+    }
+
+    private static float[][] stepped(Session session, Consumer<Session> step) {
+        step.accept(session);
+        return session.logits();
     }
 
     @Override
@@ -37,25 +43,13 @@ final class InTurns implements Session {
 
     @Override
     public void advance(int[] ids) {
-        step(() -> {
-            own.advance(ids);
-            logits = own.logits();
-        }, () -> {
-            baseline.advance(ids);
-            baseline.logits();
-        });
+        step(session -> session.advance(ids));
         baselineFirst = !baselineFirst;                                          // after a token, so that moving rows has its turns, too
     }
 
     @Override
     public void reorder(int[] rows) {
-        step(() -> {
-            own.reorder(rows);
-            logits = own.logits();
-        }, () -> {
-            baseline.reorder(rows);
-            baseline.logits();
-        });
+        step(session -> session.reorder(rows));
     }
 
     @Override
