@@ -77,12 +77,6 @@ public record Pass(Tensor positions, int keys, Tensor mask, Tensor bias, Virtual
         return ScopedValue.where(CURRENT, part).call(work::get);
     }
 
-    /// The same for work that asks for nothing but what was made of the prompts: of many adapters, one after the other, picking the rest would take longer than the work.
-    public <T> T withKept(int[] rows, Supplier<T> work) {
-        Pass part = new Pass(null, keys, null, null, null, cache, null, virtual, null, null, new Picked(rows, positions.dim(0)), said);
-        return ScopedValue.where(CURRENT, part).call(work::get);
-    }
-
     /// The same pass, of each prompt its first tokens being the prompt.
     public Pass ofFirst(int most) {
         Tensor end = end();

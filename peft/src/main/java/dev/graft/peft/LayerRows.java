@@ -77,11 +77,6 @@ final class LayerRows implements AutoCloseable {
             Supplier<T> asAlone = () -> ScopedValue.where(RowAdapters.CURRENT, alone).call(work::get);
             return Pass.isUnderWay() ? Pass.current().with(rows, asAlone) : asAlone.get();
         }
-
-        /// Their scales, which are made of what was kept once the prompts have been read.
-        private Tensor scales(Supplier<Tensor> l, boolean readsPrompts) {
-            return readsPrompts ? own(l) : Pass.current().withKept(rows, l);
-        }
     }
 
     /// One that surrounds the layer as a whole.
@@ -193,8 +188,8 @@ final class LayerRows implements AutoCloseable {
         /// They stay the same from the reading of the prompts on.
         Tensor times(Tensor x, boolean readsPrompts) {
             if (members.isEmpty()) return x;
-            if (held == null && !readsPrompts) held = memory.keep(all(x, false).copy());
-            return x.mul(held == null ? all(x, true) : held);
+            if (held == null && !readsPrompts) held = memory.keep(all(x).copy());
+            return x.mul(held == null ? all(x) : held);
         }
 
         void move(int[] from) {
@@ -207,14 +202,14 @@ final class LayerRows implements AutoCloseable {
         }
 
         /// Those of all rows, `[B, 1, …, n]`, 1 where a row has none.
-        private Tensor all(Tensor like, boolean readsPrompts) {
+        private Tensor all(Tensor like) {
             int[] ones = new int[like.shape().rank()];
             Arrays.fill(ones, 1);
             Shape row = Shape.of(ones).with(-1, like.dim(-1));
             List<Piece> pieces = new ArrayList<>();
             for (int i = 0; i < members.size(); i++) {
                 Member m = members.get(i);
-                Tensor own = m.scales(vectors.get(i), readsPrompts);
+                Tensor own = m.own(vectors.get(i));
                 pieces.add(new Piece(m.rows, (own.shape().rank() == 1 ? own.reshape(row) : own).expand(row.with(0, m.rows.length))));
             }
             return place(Tensor.ones(new Spec(row, like.dtype())).expand(row.with(0, like.dim(0))), pieces);
