@@ -87,6 +87,11 @@ public record Targets(Names targetModules, Names excludeModules, List<Integer> l
 
     /// A choice of layers by name. In JSON a list, a regular expression, a [Place], `"all-linear"`, or `"all-blocks"`.
     public sealed interface Names extends JsonValue permits Listed, Matching, AllLinear, AllBlocks, Place, Nowhere {
+        /// Whether a word stands for many layers, so that it is none of their names.
+        static boolean isWord(String word) {
+            return word.equals("all-linear") || word.equals("all-blocks") || Place.NAMES.contains(word);
+        }
+
         boolean include(Layer layer, Module model);
 
         /// Whether a path is among these, as far as a path alone tells.

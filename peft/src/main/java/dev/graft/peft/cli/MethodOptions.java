@@ -102,7 +102,7 @@ final class MethodOptions implements IModelTransformer {
 
     /// JSON where the text is JSON, a list where the field is one and the text looks like one, else the text.
     private static Object value(boolean isList, String text) {
-        if (Targets.Place.NAMES.contains(text)) return text;
+        if (Targets.Names.isWord(text)) return text;
         if (isList && text.matches("[\\w.-]+(,[\\w.-]+)*")) {
             List<String> parts = Arrays.asList(text.split(","));
             return parts.stream().allMatch(p -> p.matches("\\d+")) ? parts.stream().map(Integer::valueOf).toList() : parts;

@@ -319,6 +319,12 @@ class TuneTest extends CommandTest {
     }
 
     @Test
+    void aWordStandsForManyTargets() {
+        assertThat(tune("--method", "lora", "--r", 2, "--target-modules", "all-linear", "--steps", 1)).as(err.toString()).isZero();
+        assertThat(training().requireInt("trainable_parameters")).isGreaterThan(576);
+    }
+
+    @Test
     void helpShowsEveryDefault() {
         assertThat(graft("tune", "--help")).isZero();
         List<String> options = Pattern.compile("\\R {2,6}(?=-)").splitAsStream(out.toString()).map(o -> o.replaceAll("\\s+", " ")).toList();
