@@ -8,9 +8,8 @@ module dev.graft.tensor {
     exports dev.graft.tensor.backend;
     exports dev.graft.tensor.op;
 
-    uses dev.graft.tensor.backend.Backend;
+    uses dev.graft.tensor.backend.BackendProvider;
 
-    provides dev.graft.tensor.backend.Backend with
-            dev.graft.tensor.cpu.CpuBackend,
-            dev.graft.tensor.reference.ReferenceBackend;
+    provides dev.graft.tensor.backend.BackendProvider with
+            dev.graft.tensor.cpu.HostBackends;
 }

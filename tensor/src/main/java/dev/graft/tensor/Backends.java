@@ -1,6 +1,7 @@
 package dev.graft.tensor;
 
 import dev.graft.tensor.backend.Backend;
+import dev.graft.tensor.backend.BackendProvider;
 import java.util.Comparator;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -10,8 +11,8 @@ import java.util.stream.Collectors;
 ///
 /// The system property `graft.backend` names the one to prefer.
 public final class Backends {
-    private static final List<Backend> ALL = ServiceLoader.load(Backend.class, Backends.class.getClassLoader()).stream()
-            .map(ServiceLoader.Provider::get).sorted(Comparator.comparingInt(Backend::preference).reversed()).toList();
+    private static final List<Backend> ALL = ServiceLoader.load(BackendProvider.class, Backends.class.getClassLoader()).stream()
+            .flatMap(p -> p.get().backends().stream()).sorted(Comparator.comparingInt(Backend::preference).reversed()).toList();
 
     private Backends() {
     }

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 
-/// A place where tensors live and ops run. Found by [java.util.ServiceLoader]; [dev.graft.tensor.Backends] lists and chooses.
+/// A place where tensors live and ops run. Found by its [BackendProvider]; [dev.graft.tensor.Backends] lists and chooses.
 ///
 /// A backend must run every [Primitive]. Composites run by their definition unless [#kernel] offers something better.
 public interface Backend {

@@ -8,12 +8,14 @@ import dev.graft.tensor.Backends;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.backend.Backend;
+import dev.graft.tensor.backend.View;
 import dev.graft.tensor.op.OpCases.Case;
-import java.lang.foreign.ValueLayout;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -191,13 +193,20 @@ public class OpContract {
     /// The bytes from the end of a tensor to the end of its block are as the pool poisoned them.
     private static void requireGuards(Tensor t) {
         if (!Boolean.getBoolean("graft.poison")) fail("run with -Dgraft.poison=true");
-        for (byte b : t.view().storage().segment().asSlice(t.spec().bytes()).toArray(ValueLayout.JAVA_BYTE)) {
-            assertEquals((byte) 0xFF, b, "a guard byte behind " + t.spec());
-        }
+        int behind = Math.toIntExact(t.view().storage().bytes() - t.spec().bytes());
+        byte[] guards = new byte[behind];
+        t.backend().copyOut(new View(t.view().storage(), DType.I8, Shape.of(behind), new long[] {1}, t.spec().bytes()),
+                MemorySegment.ofArray(guards));
+        for (byte b : guards) assertEquals((byte) 0xFF, b, "a guard byte behind " + t.spec());
     }
 
-    private static Stream<DynamicTest> each(List<Case> cases, Check check) {
-        return Backends.all().stream().filter(b -> b != REFERENCE && b.isAvailable())
+    /// Those that are judged.
+    protected Stream<Backend> backends() {
+        return Backends.all().stream().filter(b -> b != REFERENCE && b.isAvailable());
+    }
+
+    private Stream<DynamicTest> each(List<Case> cases, Check check) {
+        return backends()
                 .flatMap(b -> cases.stream().map(c -> DynamicTest.dynamicTest(b.name() + " " + c, () -> check.run(b, c))));
     }
 

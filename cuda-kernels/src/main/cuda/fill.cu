@@ -1,0 +1,12 @@
+// Tensors from nothing. Meaning: Fill.java, Range.java.
+//
+//   fill:   y = value
+//   range:  y[i] = start + i step
+#include "elements.cuh"
+
+KERNEL(256, fill, (double value, Operand y, i64 n)) {
+    for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, value);
+}
+KERNEL(256, range, (double start, double step, Operand y, i64 n)) {
+    for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, start + double(i) * step);
+}

@@ -1,0 +1,93 @@
+// Matrix product on tensor cores, of matrices as sums of bf16 planes (planes.cu). Ampere and later.
+//
+//   c = sum over pairs (i, j) of a_i b_j^T            a: planes [m, k], b: planes [n, k], c: [m, n] in F32
+//
+// Of two F32 matrices the six pairs with i + j <= 2 are summed, the smallest first; the others are below an F32's last bit. With a weight in bf16 three pairs do.
+//
+// A block of 8 warps makes a tile of 128 x 128, each warp 64 x 32 of it, in steps of 32 along k; three steps are under way at once (cp.async), each of which takes 20 KiB of shared memory. Rows of a tile
+// are 80 bytes apart, so that the eight addresses of an ldmatrix lie in different banks. Per step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 131,072 multiply-adds for 12 KiB from shared memory.
+//
+// Rows of a and b begin at multiples of 16 bytes, and k is a multiple of 8.
+#include "kernel.cuh"
+
+constexpr int TILE = 128, DEPTH = 32, PITCH = DEPTH + 8, STAGES = 3;
+
+struct Stage {
+    u16 a[TILE][PITCH], b[TILE][PITCH];
+};
+
+struct Planes {
+    const u16* first;
+    i64 plane;                                                       // elements from plane to plane
+    i64 batch;                                                       // from matrix to matrix
+    int pitch;                                                       // from row to row
+};
+
+// Rows [r0, r0 + 128) and columns [k0, k0 + 32) of a plane, zeros beyond it.
+DEVICE void load(u16 (&to)[TILE][PITCH], const u16* x, int pitch, int r0, int rows, int k0, int k) {
+#pragma unroll
+    for (int e = threadIdx.x; e < TILE * DEPTH / 8; e += 256) {
+        int r = e / (DEPTH / 8), c = e % (DEPTH / 8) * 8;
+        bool isInside = r0 + r < rows && k0 + c < k;
+        ptx::copy_async(&to[r][c], isInside ? x + i64(r0 + r) * pitch + k0 + c : x, isInside ? 16 : 0);
+    }
+}
+
+// pairs: 4 bits each, i + 4 j.
+KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, int m, int n, int k, u32 pairs, int pairCount, i64 batch)) {
+    DYNAMIC_SHARED(Stage, stages);
+    int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+    int wi = warp / 4 * 64, wj = warp % 4 * 32, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount;
+    for (i64 z = blockIdx.z; z < batch; z += gridDim.z) {
+        const u16 *az = a.first + z * a.batch, *bz = b.first + z * b.batch;
+        auto begin = [&](int step) {
+            if (step < steps) {
+                u32 pair = pairs >> 4 * (step / depths) & 15;
+                int k0 = step % depths * DEPTH;
+                Stage& s = stages[step % STAGES];
+                load(s.a, az + (pair & 3) * a.plane, a.pitch, i0, m, k0, k);
+                load(s.b, bz + (pair >> 2) * b.plane, b.pitch, j0, n, k0, k);
+            }
+            ptx::copy_commit();
+        };
+        float sum[4][4][4] = {};
+        for (int s = 0; s < STAGES - 1; s++) begin(s);
+        for (int step = 0; step < steps; step++) {
+            ptx::copy_wait<STAGES - 2>();
+            __syncthreads();
+            begin(step + STAGES - 1);
+            const Stage& s = stages[step % STAGES];
+#pragma unroll
+            for (int k0 = 0; k0 < DEPTH; k0 += 16) {
+                u32 x[4][4], y[4][2];
+#pragma unroll
+                for (int i = 0; i < 4; i++) ptx::ldmatrix(x[i], &s.a[wi + 16 * i + lane % 16][k0 + lane / 16 * 8]);
+#pragma unroll
+                for (int j = 0; j < 4; j += 2) {
+                    u32 four[4];
+                    ptx::ldmatrix(four, &s.b[wj + 8 * j + lane / 16 * 8 + lane % 8][k0 + lane / 8 % 2 * 8]);
+                    y[j][0] = four[0];
+                    y[j][1] = four[1];
+                    y[j + 1][0] = four[2];
+                    y[j + 1][1] = four[3];
+                }
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+#pragma unroll
+                    for (int j = 0; j < 4; j++) ptx::mma_bf16(sum[i][j], x[i], y[j]);
+            }
+        }
+        ptx::copy_wait<0>();
+        __syncthreads();
+        float* to = c + z * m * n;
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    int row = i0 + wi + 16 * i + lane / 4 + e / 2 * 8, column = j0 + wj + 8 * j + lane % 4 * 2 + e % 2;
+                    if (row < m && column < n) to[i64(row) * n + column] = sum[i][j][e];
+                }
+    }
+}

@@ -1,0 +1,203 @@
+package dev.graft.cuda;
+
+import dev.graft.cuda.driver.CudaException;
+import dev.graft.cuda.driver.Driver;
+import dev.graft.tensor.TensorException;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/// One GPU: its context, the one stream that all its work goes through, its memory, its kernels.
+///
+/// Nothing of the device is touched before the first tensor. The context belongs to a thread, so what goes to the driver says first which one it means.
+final class Device {
+    private static final ThreadLocal<Device> CURRENT = new ThreadLocal<>();
+
+    private final Driver driver;
+    private final int number;
+    private final String name;
+    private final int capability;
+    private final int multiprocessors;
+    private final long totalMemory;
+    private final DevicePool pool = new DevicePool(this);
+    private final List<Long> functions = new ArrayList<>();                      // by the number of a kernel
+    private final Map<String, DeviceStorage> constants = new HashMap<>();
+    private boolean isOpen;
+    private long context;
+    private long stream;
+    private Staging staging;
+    private Fault fault;
+    private KernelImage image;
+    private RuntimeException lost;
+
+    Device(Driver driver, int number) {
+        this.driver = driver;
+        this.number = number;
+        name = driver.name(number);
+        capability = 10 * driver.attribute(Driver.CAPABILITY_MAJOR, number) + driver.attribute(Driver.CAPABILITY_MINOR, number);
+        multiprocessors = driver.attribute(Driver.MULTIPROCESSORS, number);
+        totalMemory = driver.totalMemory(number);
+    }
+
+    String name() {
+        return name;
+    }
+
+    /// 90 for compute capability 9.0.
+    int capability() {
+        return capability;
+    }
+
+    int multiprocessors() {
+        return multiprocessors;
+    }
+
+    long totalMemory() {
+        return totalMemory;
+    }
+
+    DevicePool pool() {
+        return pool;
+    }
+
+    Driver driver() {
+        return driver;
+    }
+
+    @Override
+    public String toString() {
+        return "cuda:" + number;
+    }
+
+    /// Makes this the device that the thread's calls go to.
+    private void use() {
+        if (lost != null) throw lost;
+        if (!isOpen) open();
+        if (CURRENT.get() == this) return;
+        driver.setContext(context);
+        CURRENT.set(this);
+    }
+
+    private synchronized void open() {
+        if (isOpen) return;
+        context = driver.retainContext(number);
+        driver.setContext(context);
+        CURRENT.set(this);
+        stream = driver.createStream();
+        staging = new Staging(driver, stream);
+        fault = new Fault(driver.allocateHost(Fault.BYTES));
+        image = new KernelImage(this);
+        isOpen = true;
+    }
+
+    private interface Call {
+        void run();
+    }
+
+    /// Any call of the driver. One after which the device is of no use in this process is remembered, and said again by each that follows.
+    private void call(Call call) {
+        use();
+        try {
+            call.run();
+        } catch (CudaException e) {
+            throw failed(e);
+        }
+    }
+
+    private RuntimeException failed(CudaException e) {
+        if (!e.isFatal()) return e;
+        lost = new TensorException(this + " (" + name + ") can't be used any more in this process: " + e.getMessage()
+                + ". Its tensors are lost; start again, from the last checkpoint if there is one");
+        lost.initCause(e);
+        return lost;
+    }
+
+    // ---- memory ----
+
+    long reserve(long bytes) {
+        long[] address = new long[1];
+        call(() -> address[0] = driver.allocate(bytes));
+        return address[0];
+    }
+
+    void release(long address) {
+        call(() -> driver.free(address));
+    }
+
+    long freeMemory() {
+        long[] bytes = new long[1];
+        call(() -> bytes[0] = driver.freeMemory());
+        return bytes[0];
+    }
+
+    void fill(long address, byte value, long bytes) {
+        call(() -> driver.fill(address, value, bytes, stream));
+    }
+
+    void copy(long to, long from, long bytes) {
+        call(() -> driver.copyOnDevice(to, from, bytes, stream));
+    }
+
+    void toDevice(MemorySegment from, long to) {
+        call(() -> staging.toDevice(from, to));
+    }
+
+    /// Waits for what was asked before.
+    void toHost(long from, MemorySegment to) {
+        call(() -> staging.toHost(from, to));
+        fault.check();
+    }
+
+    void await() {
+        if (!isOpen) return;
+        awaitQuietly();
+        fault.check();
+    }
+
+    /// Without a word about what kernels found wrong.
+    void awaitQuietly() {
+        call(() -> driver.synchronize(stream));
+    }
+
+    /// Numbers that kernels read, copied to the device once.
+    synchronized long constant(String name, Supplier<MemorySegment> values) {
+        use();
+        DeviceStorage held = constants.get(name);
+        if (held == null) {
+            MemorySegment host = values.get();
+            held = pool.allocate(host.byteSize(), name);
+            toDevice(host, held.address());
+            constants.put(name, held);
+        }
+        return held.address();
+    }
+
+    // ---- kernels ----
+
+    long faultAddress() {
+        use();
+        return fault.address();
+    }
+
+    void launch(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, int sharedBytes, MemorySegment arguments,
+            long argumentBytes) {
+        long function = function(kernel);
+        call(() -> driver.launch(function, gridX, gridY, gridZ, threads, sharedBytes, stream, arguments, argumentBytes));
+    }
+
+    private synchronized long function(CudaKernel kernel) {
+        use();
+        while (functions.size() <= kernel.number()) functions.add(0L);
+        long function = functions.get(kernel.number());
+        if (function == 0) {
+            function = image.function(kernel.name());
+            kernel.check(driver, function);
+            if (kernel.sharedBytes() > 48 << 10) driver.allowSharedMemory(function, kernel.sharedBytes());
+            functions.set(kernel.number(), function);
+        }
+        return function;
+    }
+}

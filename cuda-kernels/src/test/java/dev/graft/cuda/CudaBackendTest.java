@@ -1,0 +1,115 @@
+package dev.graft.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.graft.tensor.Backends;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Spec;
+import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorException;
+import dev.graft.tensor.backend.Backend;
+import dev.graft.tensor.op.CrossEntropy;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class CudaBackendTest {
+    private Backend gpu;
+
+    @BeforeEach
+    void open() {
+        gpu = Backends.all().stream().filter(b -> b.name().equals("cuda:0") && b.isAvailable()).findFirst().orElse(null);
+        assumeTrue(gpu != null, "needs a GPU, or an emulated one");
+    }
+
+    @Test
+    void isTheBestThereIs() {
+        assertThat(Backends.best()).isSameAs(gpu);
+    }
+
+    @Test
+    void largeTensorsGoToTheDeviceAndBack() {
+        try (var _ = Scope.open(gpu)) {
+            float[] values = new float[3_000_001];                               // more than two pieces of staging
+            for (int i = 0; i < values.length; i++) values[i] = i;
+            Tensor t = Tensor.of(values);
+            values[5] = -1;                                                      // the copy has been taken
+            float[] back = t.toFloats();
+            assertThat(back[5]).isEqualTo(5);
+            assertThat(back[3_000_000]).isEqualTo(3_000_000);
+        }
+    }
+
+    @Test
+    void tensorsGoFromDeviceToDevice() {
+        Backend other = Backends.all().stream().filter(b -> b.name().equals("cuda:1") && b.isAvailable()).findFirst().orElse(null);
+        assumeTrue(other != null, "needs a second GPU");
+        try (var _ = Scope.open(gpu)) {
+            Tensor t = Tensor.of(new float[] {1, 2, 3}).to(other);
+            assertThat(t.backend()).isSameAs(other);
+            assertThat(t.add(t).toFloats()).containsExactly(2, 4, 6);
+        }
+    }
+
+    @Test
+    void otherThreadsHaveTheirContext() throws InterruptedException {
+        AtomicReference<Object> result = new AtomicReference<>();
+        Thread thread = new Thread(() -> {
+            try (var _ = Scope.open(gpu)) {
+                result.set(Tensor.range(DType.F32, 5).sum().item());
+            } catch (Throwable t) {
+                result.set(t);
+            }
+        });
+        thread.start();
+        thread.join();
+        assertThat(result.get()).isEqualTo(10.0);
+    }
+
+    @Test
+    void memoryIsUsedAgain() {
+        for (int round = 0; round < 3; round++) {
+            long before = gpu.memory().allocations();
+            try (var _ = Scope.open(gpu)) {
+                Tensor a = Tensor.randn(DType.F32, Shape.of(257, 33), 1);
+                a.matmulT(a).softmax().sum().item();
+            }
+            if (round > 0) assertThat(gpu.memory().allocations()).isEqualTo(before);
+        }
+        assertThat(gpu.memory().live()).isZero();
+    }
+
+    @Test
+    void whatDoesNotFitIsSaidAndHarmsNothing() {
+        try (var _ = Scope.open(gpu)) {
+            Tensor kept = Tensor.ones(Spec.of(DType.F32, 1000, 1000));
+            assertThatThrownBy(() -> Tensor.zeros(Spec.of(DType.F64, 1 << 20, 1 << 20))).isInstanceOf(OutOfMemoryError.class)
+                    .hasMessageContainingAll("cuda:0", "8192.00 GiB", "tensors hold", "[");
+            assertThat(kept.sum().item()).isEqualTo(1e6);
+        }
+    }
+
+    @Test
+    void anIndexOutsideIsSaidWhenValuesAreRead() {
+        try (var _ = Scope.open(gpu)) {
+            Tensor table = Tensor.ones(Spec.of(DType.F32, 5, 3));
+            Tensor rows = table.gather(Tensor.of(new int[] {1, 7}));
+            assertThatThrownBy(rows::toFloats).isInstanceOf(TensorException.class).hasMessage("[gather] index 7 is outside 0 … 4");
+            assertThat(table.gather(Tensor.of(new int[] {1, 4})).toFloats()).containsOnly(1);
+            Tensor loss = CrossEntropy.of(Tensor.ones(Spec.of(DType.F32, 2, 3)), Tensor.of(new int[] {0, 3}), -100);
+            assertThatThrownBy(loss::toFloats).hasMessage("[cross_entropy] target 3 is outside 0 … 2 and not the ignore_index -100");
+        }
+    }
+
+    @Test
+    void theHostCannotReadItsMemory() {
+        try (var _ = Scope.open(gpu)) {
+            Tensor t = Tensor.ones(Spec.of(DType.F32, 2));
+            assertThatThrownBy(() -> t.view().segment()).isInstanceOf(IllegalStateException.class).hasMessageContaining("cuda:0");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+package dev.graft.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/// The stand-in driver, besides what a driver does.
+@SuppressWarnings("restricted") // the stand-in is ours
+final class Emulator {
+    private final MethodHandle fail, clear;
+
+    private Emulator(SymbolLookup library) {
+        Linker linker = Linker.nativeLinker();
+        fail = linker.downcallHandle(library.findOrThrow("emulation_fail"),
+                FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
+        clear = linker.downcallHandle(library.findOrThrow("emulation_clear"), FunctionDescriptor.ofVoid());
+    }
+
+    /// Whether the tests run on it, in its checked build or the fast one.
+    static boolean isThere() {
+        String library = System.getProperty("graft.cuda.driver", "");
+        return library.contains("emulation") && Files.exists(Path.of(library));
+    }
+
+    static Emulator open() {
+        return new Emulator(SymbolLookup.libraryLookup(System.getProperty("graft.cuda.driver"), Arena.global()));
+    }
+
+    /// Lets a call fail, after so many that do not.
+    void fail(String call, int after, int result) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocateFrom(call);
+            fail.invokeExact(name, after, result);
+        } catch (Throwable t) {
+            throw new AssertionError(t);
+        }
+    }
+
+    /// Forgets errors that stay, and work that waits.
+    void clear() {
+        try {
+            clear.invokeExact();
+        } catch (Throwable t) {
+            throw new AssertionError(t);
+        }
+    }
+}

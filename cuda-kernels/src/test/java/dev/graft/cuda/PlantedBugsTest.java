@@ -1,0 +1,101 @@
+package dev.graft.cuda;
+
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.graft.cuda.driver.CudaException;
+import dev.graft.cuda.driver.PanamaDriver;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// What the checked build of the emulator is for: each kind of bug in a kernel is found and told (planted.cu).
+class PlantedBugsTest {
+    private PanamaDriver driver;
+    private long stream;
+    private long module;
+    private long x;
+    private long y;
+
+    @BeforeEach
+    void open() {
+        assumeTrue(System.getProperty("graft.cuda.driver", "").contains("checked") && Emulator.isThere(),
+                "needs the checked build of the emulator");
+        driver = new PanamaDriver(System.getProperty("graft.cuda.driver"));
+        driver.setContext(driver.retainContext(0));
+        stream = driver.createStream();
+        try (Arena arena = Arena.ofConfined()) {
+            module = driver.loadModule(arena.allocateFrom("// .version 7.0"));
+            MemorySegment values = arena.allocate(256);
+            for (int i = 0; i < 64; i++) values.setAtIndex(ValueLayout.JAVA_FLOAT, i, i);
+            x = driver.allocate(256);
+            y = driver.allocate(256);
+            driver.copyToDevice(x, values, 256, stream);
+            driver.fill(y, (byte) 0, 256, stream);
+        }
+    }
+
+    @AfterEach
+    void clear() {
+        if (driver != null) Emulator.open().clear();
+    }
+
+    static Stream<Arguments> bugs() {
+        return Stream.of(Arguments.of("missing_barrier", 64, 1, "uninitialised read|race"),
+                Arguments.of("missing_barrier_at_loop_end", 64, 1, "race \\(write after read\\)"),
+                Arguments.of("global_overrun", 64, 2,
+                        "out of bounds \\(global\\): write of 4 bytes at byte 256 of a device allocation of 256 bytes"),
+                Arguments.of("shared_overrun", 64, 1, "out of bounds"),
+                Arguments.of("uninitialised_shared", 64, 1, "uninitialised read"),
+                Arguments.of("divergent_barrier", 64, 1, "different __syncthreads"),
+                Arguments.of("exited_lane", 32, 1, "exits while lanes|has exited"),
+                Arguments.of("misaligned", 32, 1, "misaligned"), Arguments.of("race_of_blocks", 32, 2, "race \\(write after write\\)"),
+                Arguments.of("copy_without_wait", 32, 1, "uninitialised read"),
+                Arguments.of("warp_without_sync", 32, 1, "race|uninitialised read"),
+                Arguments.of("array_overrun", 32, 1, "array index out of bounds"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("bugs")
+    void isFound(String bug, int threads, int blocks, String told) {
+        assertThatThrownBy(() -> launch(bug, threads, blocks, x)).isInstanceOf(CudaException.class).message().containsPattern(told)
+                .contains("planted_" + bug);
+    }
+
+    @Test
+    void readingWhatNothingWroteIsFound() {
+        long fresh = driver.allocate(256);
+        assertThatThrownBy(() -> launch("uninitialised_global", 64, 1, fresh)).hasMessageContaining("uninitialised read");
+    }
+
+    @Test
+    void useAfterFreeIsFound() {
+        driver.free(x);
+        assertThatThrownBy(() -> launch("uninitialised_global", 64, 1, x)).hasMessageContaining("out of bounds (global)");
+    }
+
+    @Test
+    void anAddressOfTheHostIsFound() {
+        try (Arena arena = Arena.ofConfined()) {
+            long host = arena.allocate(256).address();
+            assertThatThrownBy(() -> launch("uninitialised_global", 64, 1, host)).hasMessageContaining("illegal address");
+        }
+    }
+
+    private void launch(String bug, int threads, int blocks, long from) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment arguments = arena.allocate(16, 16);
+            arguments.set(ValueLayout.JAVA_LONG, 0, from);
+            arguments.set(ValueLayout.JAVA_LONG, 8, y);
+            driver.launch(driver.function(module, "planted_" + bug), blocks, 1, 1, threads, 0, stream, arguments, 16);
+            driver.synchronize(stream);
+        }
+    }
+}
