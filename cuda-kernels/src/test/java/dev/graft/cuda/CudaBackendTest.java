@@ -72,6 +72,7 @@ class CudaBackendTest {
 
     @Test
     void memoryIsUsedAgain() {
+        long live = gpu.memory().live();                                         // tables that kernels read stay
         for (int round = 0; round < 3; round++) {
             long before = gpu.memory().allocations();
             try (var _ = Scope.open(gpu)) {
@@ -80,7 +81,7 @@ class CudaBackendTest {
             }
             if (round > 0) assertThat(gpu.memory().allocations()).isEqualTo(before);
         }
-        assertThat(gpu.memory().live()).isZero();
+        assertThat(gpu.memory().live()).isEqualTo(live);
     }
 
     @Test
