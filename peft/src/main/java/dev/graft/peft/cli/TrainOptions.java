@@ -45,6 +45,8 @@ final class TrainOptions implements IModelTransformer {
         describe("nesterov", "Let SGD look ahead along the momentum");
         describe("loraplus_lr_ratio", "LoRA+: how many times the rate of A that of B is; 16 is usual; 0: one rate for all");
         describe("loraplus_lr_embedding", "LoRA+: the rate on embeddings");
+        describe("rate_factors",
+                "Rates of their own: EXPRESSION=FACTOR,… for parameters whose names the expressions are found in, such as pedro\\.up\\.bias=100");
         describe("clip_norm", "Largest norm of the gradient; 0 leaves it as it is; none for mezo");
         describe("recompute", "Compute each block's inside again in the backward pass: less memory, about a third more time");
         describe("evaluate_every", "Steps between validations; 0: one at the end");

@@ -52,6 +52,7 @@ import java.util.function.Consumer;
 /// @param nesterov SGD's look ahead
 /// @param loraplusLrRatio LoRA+: what the learning rate of B is of that of A; 0 for one rate for all
 /// @param loraplusLrEmbedding LoRA+: the learning rate on embeddings
+/// @param rateFactors what the learning rate of some parameters is multiplied by, by expressions their names match somewhere: `pedro\.up\.bias=100,lora_A=0.5`; or `none`
 /// @param clipNorm largest norm of the gradient; 0 leaves it as it is. MeZO has none
 /// @param recompute hold only each block's input for the backward pass and compute its inside again: less memory, about a third more time
 /// @param evaluateEvery steps between validations; 0 for one at the end
@@ -68,7 +69,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         double mofoFraction,
         double mezoEpsilon, int mezoSamples, double momentum, boolean nesterov,
         double loraplusLrRatio,
-        double loraplusLrEmbedding, double clipNorm,
+        double loraplusLrEmbedding, String rateFactors, double clipNorm,
         boolean recompute,
         int evaluateEvery, int patience, boolean loadBest, int saveEvery, int keepCheckpoints, long seed) {
 
@@ -120,6 +121,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
                 loraplusLrRatio);
         require(loraplusLrEmbedding >= 0 && loraplusLrEmbedding < Double.POSITIVE_INFINITY, "loraplus_lr_embedding", "at least 0",
                 loraplusLrEmbedding);
+        RateFactors.of(rateFactors);
         require(clipNorm >= 0, "clip_norm", "at least 0, which switches it off", clipNorm);
         require(evaluateEvery >= 0, "evaluate_every", "at least 0", evaluateEvery);
         require(patience >= 0, "patience", "at least 0", patience);
@@ -162,7 +164,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
     /// @param others than those of these settings
     public Optimizer optimizerOf(List<Parameter> parameters, Groups others) {
         Groups own = loraplusLrRatio == 0 ? Groups.ONE : new LoraPlus(loraplusLrRatio, loraplusLrEmbedding / learningRate);
-        Groups groups = own.and(others);
+        Groups groups = own.and(RateFactors.of(rateFactors)).and(others);
         return switch (optimizer) {
             case ADAMW -> new AdamW(parameters, new AdamW.Config(beta1, beta2, epsilon, weightDecay), groups);
             case MOFO -> new MoFo(parameters, new MoFo.Config(beta1, beta2, epsilon, weightDecay, mofoFraction), groups);
@@ -245,6 +247,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         b.nesterov = json.optBoolean("nesterov", b.nesterov);
         b.loraplusLrRatio = json.optDouble("loraplus_lr_ratio", b.loraplusLrRatio);
         b.loraplusLrEmbedding = json.optDouble("loraplus_lr_embedding", b.loraplusLrEmbedding);
+        b.rateFactors = json.optString("rate_factors", b.rateFactors);
         b.clipNorm = json.optDouble("clip_norm", b.clipNorm);
         b.recompute = json.optBoolean("recompute", b.recompute);
         b.evaluateEvery = json.optInt("evaluate_every", b.evaluateEvery);
@@ -293,6 +296,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         map.put("nesterov", nesterov);
         map.put("loraplus_lr_ratio", loraplusLrRatio);
         map.put("loraplus_lr_embedding", loraplusLrEmbedding);
+        map.put("rate_factors", rateFactors);
         map.put("clip_norm", clipNorm);
         map.put("recompute", recompute);
         map.put("evaluate_every", evaluateEvery);
@@ -345,6 +349,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         private boolean nesterov = false;
         private double loraplusLrRatio = 0;
         private double loraplusLrEmbedding = 1e-6;
+        private String rateFactors = RateFactors.NONE;
         private double clipNorm = 1;
         private boolean recompute = false;
         private int evaluateEvery = 200;
@@ -385,6 +390,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         public Builder nesterov(boolean v) { nesterov = v; return this; }
         public Builder loraplusLrRatio(double v) { loraplusLrRatio = v; return this; }
         public Builder loraplusLrEmbedding(double v) { loraplusLrEmbedding = v; return this; }
+        public Builder rateFactors(String v) { rateFactors = v; return this; }
         public Builder clipNorm(double v) { clipNorm = v; return this; }
         public Builder recompute(boolean v) { recompute = v; return this; }
         public Builder evaluateEvery(int v) { evaluateEvery = v; return this; }
@@ -404,7 +410,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
                     law, warmupSteps, ratio, weightDecay, beta1, beta2, epsilon, structureLearningRate, structureShare, mofoFraction,
                     mezoEpsilon, mezoSamples, momentum, nesterov,
                     loraplusLrRatio,
-                    loraplusLrEmbedding, clipNorm, recompute,
+                    loraplusLrEmbedding, rateFactors, clipNorm, recompute,
                     evaluateEvery, patience,
                     loadBest, saveEvery, keepCheckpoints, seed);
         }

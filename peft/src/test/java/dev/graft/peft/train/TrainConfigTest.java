@@ -19,7 +19,7 @@ class TrainConfigTest {
             .beta2(0.12)
             .epsilon(0.13).structureLearningRate(1e-4).structureShare(0.2).mofoFraction(0.23).mezoEpsilon(0.24).mezoSamples(25)
             .momentum(0.14).nesterov(true).loraplusLrRatio(0.21)
-            .loraplusLrEmbedding(0.22).clipNorm(15)
+            .loraplusLrEmbedding(0.22).rateFactors("bias=2").clipNorm(15)
             .recompute(true)
             .evaluateEvery(16).patience(17).loadBest(false)
             .saveEvery(18)
@@ -33,6 +33,19 @@ class TrainConfigTest {
             if (!name.equals("warmup_ratio")) assertThat(ALL_CHANGED.toMap().get(name)).as(name).isNotEqualTo(value);
         });
         assertThat(ALL_CHANGED.toMap()).hasSize(TrainConfig.class.getRecordComponents().length);
+    }
+
+    @Test
+    void someParametersLearnAtRatesOfTheirOwn() {
+        RateFactors factors = (RateFactors) RateFactors.of("up\\.bias$=100,up=0.5,down=0");
+        assertThat(factors.factor("pedro.up.bias")).isEqualTo(50);
+        assertThat(factors.factor("pedro.up.weight")).isEqualTo(0.5);
+        assertThat(factors.factor("pedro.down.weight")).isZero();
+        assertThat(factors.factor("other")).isEqualTo(1);
+        for (String wrong : new String[] {"up", "=2", "up=", "up=-1", "up=x", "up=Infinity"})
+            assertThatThrownBy(() -> TrainConfig.with(c -> c.rateFactors(wrong))).hasMessageContaining("rate_factors must be")
+                    .hasMessageContaining(wrong);
+        assertThatThrownBy(() -> TrainConfig.with(c -> c.rateFactors("u(p=1"))).hasMessageContaining("'u(p=1' the expression is none");
     }
 
     @Test
