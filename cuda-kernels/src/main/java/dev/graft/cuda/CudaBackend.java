@@ -1,6 +1,5 @@
 package dev.graft.cuda;
 
-import dev.graft.tensor.DType;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.backend.KernelTable;
@@ -18,7 +17,6 @@ import dev.graft.tensor.op.Copy;
 import dev.graft.tensor.op.Fill;
 import dev.graft.tensor.op.Gather;
 import dev.graft.tensor.op.MatMul;
-import dev.graft.tensor.op.Perturb;
 import dev.graft.tensor.op.Primitive;
 import dev.graft.tensor.op.Random;
 import dev.graft.tensor.op.Range;
@@ -91,13 +89,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public <O extends Composite> KernelTable.Entry<O> kernel(O op, List<Spec> in) {
-        return in.stream().allMatch(s -> isRead(op, s.dtype())) && isNarrow(op, in) ? CudaKernels.TABLE.find(op, in) : null;
-    }
-
-    /// The kernels are made for F32 and integers; attention reads keys and values in 16 bits, too, and a perturbation what it perturbs.
-    private static boolean isRead(Composite op, DType type) {
-        boolean widens = op instanceof Attention || op instanceof AttentionGrad || op instanceof Perturb;
-        return type == DType.F32 || !type.isFloating() || widens && type.isHalf();
+        return isNarrow(op, in) ? CudaKernels.TABLE.find(op, in) : null;
     }
 
     private static boolean isNarrow(Composite op, List<Spec> in) {

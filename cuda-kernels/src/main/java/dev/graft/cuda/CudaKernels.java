@@ -29,6 +29,7 @@ import dev.graft.tensor.op.Rope;
 import dev.graft.tensor.op.Softmax;
 import dev.graft.tensor.op.SwiGlu;
 import dev.graft.tensor.op.SwiGluGrad;
+import java.util.List;
 
 /// What this backend is good at, at a glance.
 final class CudaKernels {
@@ -58,6 +59,7 @@ final class CudaKernels {
             .add(Q8MatMul.class, F32, QuantisedKernels::q8MatMul)
             .add(Nf4MatMul.class, F32, QuantisedKernels::nf4MatMul)
             .add(Nf4Dequantize.class, I8, QuantisedKernels::nf4Dequantize)
+            .widening(List.of(Attention.class, AttentionGrad.class, Perturb.class))
             .build();
 
     private CudaKernels() {

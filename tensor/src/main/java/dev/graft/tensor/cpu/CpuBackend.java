@@ -1,6 +1,5 @@
 package dev.graft.tensor.cpu;
 
-import dev.graft.tensor.DType;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.backend.HostMemory;
@@ -9,8 +8,6 @@ import dev.graft.tensor.backend.MemoryStats;
 import dev.graft.tensor.backend.Storage;
 import dev.graft.tensor.backend.View;
 import dev.graft.tensor.op.Affine;
-import dev.graft.tensor.op.Attention;
-import dev.graft.tensor.op.AttentionGrad;
 import dev.graft.tensor.op.Binary;
 import dev.graft.tensor.op.Cast;
 import dev.graft.tensor.op.Cat;
@@ -19,7 +16,6 @@ import dev.graft.tensor.op.Copy;
 import dev.graft.tensor.op.Fill;
 import dev.graft.tensor.op.Gather;
 import dev.graft.tensor.op.MatMul;
-import dev.graft.tensor.op.Perturb;
 import dev.graft.tensor.op.Primitive;
 import dev.graft.tensor.op.Random;
 import dev.graft.tensor.op.Range;
@@ -95,13 +91,7 @@ public final class CpuBackend implements Backend {
 
     @Override
     public <O extends Composite> KernelTable.Entry<O> kernel(O op, List<Spec> in) {
-        return in.stream().allMatch(s -> isRead(op, s.dtype())) ? CpuKernels.TABLE.find(op, in) : null;
-    }
-
-    /// The kernels are made for F32 and integers; attention hands keys and values to the matrix product, which widens them, and a perturbation widens by itself.
-    private static boolean isRead(Composite op, DType type) {
-        boolean widens = op instanceof Attention || op instanceof AttentionGrad || op instanceof Perturb;
-        return type == DType.F32 || !type.isFloating() || widens && type.isHalf();
+        return CpuKernels.TABLE.find(op, in);
     }
 
     @Override

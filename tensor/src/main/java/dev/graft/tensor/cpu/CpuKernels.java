@@ -10,6 +10,7 @@ import dev.graft.tensor.op.AdamMoments;
 import dev.graft.tensor.op.AdamWStep;
 import dev.graft.tensor.op.Attention;
 import dev.graft.tensor.op.AttentionGrad;
+import dev.graft.tensor.op.Composite;
 import dev.graft.tensor.op.CrossEntropy;
 import dev.graft.tensor.op.CrossEntropyGrad;
 import dev.graft.tensor.op.Dropout;
@@ -29,9 +30,13 @@ import dev.graft.tensor.op.Rope;
 import dev.graft.tensor.op.Softmax;
 import dev.graft.tensor.op.SwiGlu;
 import dev.graft.tensor.op.SwiGluGrad;
+import java.util.List;
 
 /// What this backend is good at, at a glance.
 final class CpuKernels {
+    /// Attention hands keys and values to the matrix product, which widens them, and a perturbation widens by itself.
+    private static final List<Class<? extends Composite>> WIDENING = List.of(Attention.class, AttentionGrad.class, Perturb.class);
+
     static final KernelTable TABLE = VectorWidth.isVector() ? vectors() : scalars();
 
     private CpuKernels() {
@@ -64,6 +69,7 @@ final class CpuKernels {
                 .add(Q8MatMul.class, F32, Q8MatMulKernel::run)
                 .add(Nf4MatMul.class, F32, Nf4MatMulKernel::run)
                 .add(Nf4Dequantize.class, I8, Nf4DequantizeKernel::run)
+                .widening(WIDENING)
                 .build();
     }
 
@@ -77,6 +83,7 @@ final class CpuKernels {
                 .add(Q8MatMul.class, F32, Q8MatMulKernel::run)
                 .add(Nf4MatMul.class, F32, Nf4MatMulKernel::run)
                 .add(Nf4Dequantize.class, I8, Nf4DequantizeKernel::run)
+                .widening(WIDENING)
                 .build();
     }
 }
