@@ -1,6 +1,5 @@
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -86,7 +85,7 @@ final class CudaBuild {
         Path zip = target.resolve("classes/dev/graft/cuda/kernels.zip");
         Optional<Path> nvcc = tool("nvcc");
         if (nvcc.isEmpty()) {
-            without("There is no nvcc, so the jar of cuda-kernels will have no compiled kernels: at run time they are compiled by NVRTC, where there is one. Set CUDA_HOME, or put nvcc on the PATH.");
+            without("There is no nvcc, so the jar of cuda-kernels will have no kernels, and its backend says so when it is used. Set CUDA_HOME, or put nvcc on the PATH.");
             Files.deleteIfExists(zip);
             return;
         }
@@ -198,8 +197,7 @@ final class CudaBuild {
         System.out.println("[INFO] kernels.zip: " + Files.size(zip) / 1024 + " KiB");
     }
 
-    private static void put(OutputStream to, String name, byte[] bytes) throws IOException {
-        ZipOutputStream zip = (ZipOutputStream) to;
+    private static void put(ZipOutputStream zip, String name, byte[] bytes) throws IOException {
         ZipEntry entry = new ZipEntry(name);
         entry.setLastModifiedTime(FileTime.fromMillis(1_767_225_600_000L));     // the same sources make the same jar
         zip.putNextEntry(entry);

@@ -23,9 +23,9 @@ DEVICE void attention(const Scores& a, const Heads& q, const Heads& k, const Hea
     DYNAMIC_SHARED(Tile<D>, tiles);
     Tile<D>&qs = tiles[0], &ks = tiles[1], &vs = tiles[2];
     constexpr int ROWS = R * BLOCK / WARP, PER_LANE = D / WARP;
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, keyHeads = a.h / a.group, rows = a.t * a.group;
-    int b = blockIdx.y / keyHeads, keyHead = blockIdx.y % keyHeads, r0 = blockIdx.x * ROWS;
-    load<D>(qs, q.data, q.type, a.d, [&](int r) { return r < ROWS && r0 + r < rows ? q.at(b, (r0 + r) / a.group, keyHead * a.group + (r0 + r) % a.group) : i64(-1); });
+    Group g(a);
+    int warp = g.warp, lane = g.lane, r0 = blockIdx.x * ROWS;
+    load<D>(qs, q.data, q.type, a.d, [&](int r) { return r < ROWS ? g.rowOf(q, r0 + r) : i64(-1); });
     float m[R], l[R], sum[R][PER_LANE];
 #pragma unroll
     for (int r = 0; r < R; r++) {
@@ -34,19 +34,18 @@ DEVICE void attention(const Scores& a, const Heads& q, const Heads& k, const Hea
 #pragma unroll
         for (int i = 0; i < PER_LANE; i++) sum[r][i] = 0;
     }
-    int last = r0 + ROWS - 1 < rows - 1 ? r0 + ROWS - 1 : rows - 1;
-    int visible = a.causal ? last / a.group + a.s - a.t + 1 : a.s;   // keys that any row here may see
+    int visible = g.visible(r0 + ROWS - 1);
     int chunk = ((a.s + gridDim.z - 1) / gridDim.z + KEYS - 1) / KEYS * KEYS, begin = blockIdx.z * chunk, end = begin + chunk < visible ? begin + chunk : visible;
     for (int k0 = begin; k0 < end; k0 += KEYS) {
         __syncthreads();
-        load<D>(ks, k.data, k.type, a.d, [&](int r) { return k0 + r < a.s ? k.at(b, k0 + r, keyHead) : i64(-1); });
-        load<D>(vs, v.data, v.type, a.d, [&](int r) { return k0 + r < a.s ? v.at(b, k0 + r, keyHead) : i64(-1); });
+        load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
+        load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
         __syncthreads();
 #pragma unroll
         for (int r = 0; r < R; r++) {
             int row = r0 + warp * R + r;
-            if (row >= rows) break;
-            float s = score(a, dot<D>(qs.rows[warp * R + r], ks.rows[lane], a.d), b, keyHead * a.group + row % a.group, row / a.group, k0 + lane);
+            if (row >= g.rows) break;
+            float s = score(a, dot<D>(qs.rows[warp * R + r], ks.rows[lane], a.d), g.b, g.head(row), row / a.group, k0 + lane);
             float higher = fmaxf(m[r], warpFold<Max>(s));
             float p = s > NEVER ? expf(s - higher) : 0.f, before = expf(m[r] - higher);
             l[r] = l[r] * before + warpFold<Sum>(p);
@@ -63,17 +62,16 @@ DEVICE void attention(const Scores& a, const Heads& q, const Heads& k, const Hea
 #pragma unroll
     for (int r = 0; r < R; r++) {
         int row = r0 + warp * R + r;
-        if (row >= rows) break;
-        int time = row / a.group, head = keyHead * a.group + row % a.group;
+        if (row >= g.rows) break;
         if (gridDim.z == 1) {
             float all = fmaxf(l[r], 1e-30f);
-            float* to = y + ((i64(b) * a.t + time) * a.h + head) * a.d;
+            float* to = y + g.outputOf(row) * a.d;
 #pragma unroll
             for (int i = 0; i < PER_LANE; i++)
                 if (lane + WARP * i < a.d) to[lane + WARP * i] = sum[r][i] / all;
-            if (lane == 0) lse[(i64(b) * a.h + head) * a.t + time] = m[r] + logf(all);
+            if (lane == 0) lse[g.number(row)] = m[r] + logf(all);
         } else {
-            i64 part = (i64(b) * a.h + head) * a.t + time + i64(blockIdx.z) * (gridDim.y / keyHeads) * a.h * a.t;
+            i64 part = g.number(row) + i64(blockIdx.z) * (gridDim.y / g.keyHeads) * a.h * a.t;
 #pragma unroll
             for (int i = 0; i < PER_LANE; i++)
                 if (lane + WARP * i < a.d) parts.y[part * a.d + lane + WARP * i] = sum[r][i];

@@ -31,6 +31,25 @@ DEVICE float score(const Scores& a, float dot, i64 b, int head, int query, int k
     return a.bias.data ? s + get<float>(a.bias, ((b * a.h + head) * a.t + query) * a.s + key) : s;
 }
 
+// The key head of a batch that a block works for, and what reads it: row r is time r / group, head r % group of its query heads.
+struct Group {
+    const Scores& a;
+    int warp, lane, keyHeads, rows, b, keyHead;
+    DEVICE Group(const Scores& a)
+        : a(a), warp(threadIdx.x / WARP), lane(threadIdx.x % WARP), keyHeads(a.h / a.group), rows(a.t * a.group), b(blockIdx.y / keyHeads), keyHead(blockIdx.y % keyHeads) {}
+
+    DEVICE int head(int row) const { return keyHead * a.group + row % a.group; }
+    // Where they lie; negative beyond the last.
+    DEVICE i64 rowOf(const Heads& x, int row) const { return row < rows ? x.at(b, row / a.group, head(row)) : i64(-1); }
+    DEVICE i64 keyOf(const Heads& x, int key) const { return key < a.s ? x.at(b, key, keyHead) : i64(-1); }
+    // Among all of [B, H, T].
+    DEVICE i64 number(int row) const { return (i64(b) * a.h + head(row)) * a.t + row / a.group; }
+    // Among all of [B, T, H].
+    DEVICE i64 outputOf(int row) const { return (i64(b) * a.t + row / a.group) * a.h + head(row); }
+    // Keys that any of the rows up to `last` may see.
+    DEVICE int visible(int last) const { return a.causal ? (last < rows - 1 ? last : rows - 1) / a.group + a.s - a.t + 1 : a.s; }
+};
+
 // Rows of d numbers in shared memory, 4 apart from a multiple of 32 banks, so that lanes reading a number of each touch different banks.
 template <int D> struct Tile {
     static constexpr int PITCH = D + 4;

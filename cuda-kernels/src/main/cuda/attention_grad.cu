@@ -27,13 +27,13 @@ KERNEL(256, attention_along, (Heads dy, Heads y, float* along, i64 rows, int h, 
 
 // p and ds of a row and a key; both tiles of the row and of the key are in shared memory.
 template <int D>
-DEVICE void pair(const Scores& a, const float* q, const float* k, const float* dy, const float* v, const float* lse, const float* along, i64 b, int keyHead, int row, int key, float& p, float& ds) {
-    int head = keyHead * a.group + row % a.group, time = row / a.group;
+DEVICE void pair(const Group& g, const float* q, const float* k, const float* dy, const float* v, const float* lse, const float* along, int row, int key, float& p, float& ds) {
+    const Scores& a = g.a;
     p = ds = 0;
-    if (row >= a.t * a.group || key >= a.s) return;
-    float s = score(a, dot<D>(q, k, a.d), b, head, time, key);
+    if (row >= g.rows || key >= a.s) return;
+    float s = score(a, dot<D>(q, k, a.d), g.b, g.head(row), row / a.group, key);
     if (!(s > NEVER)) return;
-    i64 at = (b * a.h + head) * a.t + time;
+    i64 at = g.number(row);
     p = expf(s - lse[at]);
     ds = p * (dot<D>(dy, v, a.d) - along[at]) * a.scale;
 }
@@ -42,23 +42,22 @@ template <int D>
 DEVICE void gradQ(const Scores& a, const Heads& dy, const Heads& q, const Heads& k, const Heads& v, const float* lse, const float* along, float* dq) {
     DYNAMIC_SHARED(Tile<D>, tiles);
     Tile<D>&qs = tiles[0], &ks = tiles[1], &dys = tiles[2], &vs = tiles[3];
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, keyHeads = a.h / a.group, rows = a.t * a.group;
-    int b = blockIdx.y / keyHeads, keyHead = blockIdx.y % keyHeads, r0 = blockIdx.x * KEYS;
-    auto row = [&](const Heads& x, int r) { return r0 + r < rows ? x.at(b, (r0 + r) / a.group, keyHead * a.group + (r0 + r) % a.group) : i64(-1); };
-    load<D>(qs, q.data, q.type, a.d, [&](int r) { return row(q, r); });
-    load<D>(dys, dy.data, dy.type, a.d, [&](int r) { return row(dy, r); });
+    Group g(a);
+    int warp = g.warp, lane = g.lane, r0 = blockIdx.x * KEYS;
+    load<D>(qs, q.data, q.type, a.d, [&](int r) { return g.rowOf(q, r0 + r); });
+    load<D>(dys, dy.data, dy.type, a.d, [&](int r) { return g.rowOf(dy, r0 + r); });
     float sum[OWN][D / WARP] = {};
-    int last = r0 + KEYS - 1 < rows - 1 ? r0 + KEYS - 1 : rows - 1, visible = a.causal ? last / a.group + a.s - a.t + 1 : a.s;
+    int visible = g.visible(r0 + KEYS - 1);
     for (int k0 = 0; k0 < visible; k0 += KEYS) {
         __syncthreads();
-        load<D>(ks, k.data, k.type, a.d, [&](int r) { return k0 + r < a.s ? k.at(b, k0 + r, keyHead) : i64(-1); });
-        load<D>(vs, v.data, v.type, a.d, [&](int r) { return k0 + r < a.s ? v.at(b, k0 + r, keyHead) : i64(-1); });
+        load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
+        load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
         __syncthreads();
 #pragma unroll
         for (int o = 0; o < OWN; o++) {
             int r = warp * OWN + o;
             float p, ds;
-            pair<D>(a, qs.rows[r], ks.rows[lane], dys.rows[r], vs.rows[lane], lse, along, b, keyHead, r0 + r, k0 + lane, p, ds);
+            pair<D>(g, qs.rows[r], ks.rows[lane], dys.rows[r], vs.rows[lane], lse, along, r0 + r, k0 + lane, p, ds);
             for (int j = 0; j < KEYS; j++) {
                 float dsj = __shfl_sync(ALL_LANES, ds, j);
 #pragma unroll
@@ -69,8 +68,8 @@ DEVICE void gradQ(const Scores& a, const Heads& dy, const Heads& q, const Heads&
 #pragma unroll
     for (int o = 0; o < OWN; o++) {
         int r = r0 + warp * OWN + o;
-        if (r >= rows) break;
-        float* to = dq + ((i64(b) * a.t + r / a.group) * a.h + keyHead * a.group + r % a.group) * a.d;
+        if (r >= g.rows) break;
+        float* to = dq + g.outputOf(r) * a.d;
 #pragma unroll
         for (int i = 0; i < D / WARP; i++)
             if (lane + WARP * i < a.d) to[lane + WARP * i] = sum[o][i];
@@ -81,23 +80,22 @@ template <int D>
 DEVICE void gradKv(const Scores& a, const Heads& dy, const Heads& q, const Heads& k, const Heads& v, const float* lse, const float* along, float* dk, float* dv) {
     DYNAMIC_SHARED(Tile<D>, tiles);
     Tile<D>&qs = tiles[0], &ks = tiles[1], &dys = tiles[2], &vs = tiles[3];
-    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, keyHeads = a.h / a.group, rows = a.t * a.group;
-    int b = blockIdx.y / keyHeads, keyHead = blockIdx.y % keyHeads, k0 = blockIdx.x * KEYS;
-    load<D>(ks, k.data, k.type, a.d, [&](int r) { return k0 + r < a.s ? k.at(b, k0 + r, keyHead) : i64(-1); });
-    load<D>(vs, v.data, v.type, a.d, [&](int r) { return k0 + r < a.s ? v.at(b, k0 + r, keyHead) : i64(-1); });
+    Group g(a);
+    int warp = g.warp, lane = g.lane, k0 = blockIdx.x * KEYS;
+    load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
+    load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
     float sumK[OWN][D / WARP] = {}, sumV[OWN][D / WARP] = {};
     int first = a.causal && k0 > a.s - a.t ? (k0 - (a.s - a.t)) * a.group / KEYS * KEYS : 0;        // rows before see none of these keys
-    for (int r0 = first; r0 < rows; r0 += KEYS) {
-        auto row = [&](const Heads& x, int r) { return r0 + r < rows ? x.at(b, (r0 + r) / a.group, keyHead * a.group + (r0 + r) % a.group) : i64(-1); };
+    for (int r0 = first; r0 < g.rows; r0 += KEYS) {
         __syncthreads();
-        load<D>(qs, q.data, q.type, a.d, [&](int r) { return row(q, r); });
-        load<D>(dys, dy.data, dy.type, a.d, [&](int r) { return row(dy, r); });
+        load<D>(qs, q.data, q.type, a.d, [&](int r) { return g.rowOf(q, r0 + r); });
+        load<D>(dys, dy.data, dy.type, a.d, [&](int r) { return g.rowOf(dy, r0 + r); });
         __syncthreads();
 #pragma unroll
         for (int o = 0; o < OWN; o++) {
             int key = warp * OWN + o;
             float p, ds;
-            pair<D>(a, qs.rows[lane], ks.rows[key], dys.rows[lane], vs.rows[key], lse, along, b, keyHead, r0 + lane, k0 + key, p, ds);
+            pair<D>(g, qs.rows[lane], ks.rows[key], dys.rows[lane], vs.rows[key], lse, along, r0 + lane, k0 + key, p, ds);
             for (int j = 0; j < KEYS; j++) {
                 float pj = __shfl_sync(ALL_LANES, p, j), dsj = __shfl_sync(ALL_LANES, ds, j);
 #pragma unroll
@@ -112,7 +110,7 @@ DEVICE void gradKv(const Scores& a, const Heads& dy, const Heads& q, const Heads
     for (int o = 0; o < OWN; o++) {
         int key = k0 + warp * OWN + o;
         if (key >= a.s) break;
-        i64 to = ((i64(b) * a.s + key) * keyHeads + keyHead) * a.d;
+        i64 to = ((i64(g.b) * a.s + key) * g.keyHeads + g.keyHead) * a.d;
 #pragma unroll
         for (int i = 0; i < D / WARP; i++) {
             if (lane + WARP * i >= a.d) break;

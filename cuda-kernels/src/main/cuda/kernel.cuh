@@ -1,4 +1,4 @@
-// One source, two compilers: nvcc (or NVRTC) makes kernels of it, g++ with GRAFT_EMULATION what the tests run on the CPU. Needs no header of CUDA.
+// One source, two compilers: nvcc makes kernels of it, g++ with GRAFT_EMULATION what the tests run on the CPU. Needs no header of CUDA.
 #pragma once
 
 #ifdef GRAFT_EMULATION

@@ -11,14 +11,12 @@ KERNEL(256, q8_dequantize, (const signed char* q, const float* scale, float* w, 
     for (i64 i = threadNumber(); i < rows * k; i += threadCount()) w[i] = scale[i / k * blocks + i % k / 32] * float(q[i]);
 }
 
-// Numbers [first, first + n).
-KERNEL(256, nf4_dequantize, (const u8* codes, Absmax absmax, float* w, i64 first, i64 n)) {
+KERNEL(256, nf4_dequantize, (const u8* codes, Absmax absmax, float* w, i64 n)) {
     SHARED(float, values, [16]);
     if (threadIdx.x < 16) values[threadIdx.x] = nf4Value(threadIdx.x);
     __syncthreads();
     for (i64 i = threadNumber(); i < n; i += threadCount()) {
-        i64 at = first + i;
-        u8 two = codes[at / 2];
-        w[i] = values[at % 2 ? two & 15 : two >> 4] * absmax.at(at / 64);
+        u8 two = codes[i / 2];
+        w[i] = values[i % 2 ? two & 15 : two >> 4] * absmax.at(i / 64);
     }
 }

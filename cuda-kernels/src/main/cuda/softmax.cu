@@ -7,26 +7,17 @@
 // reading comes from the cache.
 #include "rows.cuh"
 
-template <int WIDTH> DEVICE void softmax(const float* x, float* y, i64 rows, int n) {
+template <int WIDTH, bool IS_LOG> DEVICE void softmax(const float* x, float* y, i64 rows, int n) {
     Row<WIDTH> row;
     if (row.number >= rows) return;
     x += row.number * n;
     y += row.number * n;
     LogSum s = rowLogSum<WIDTH>(x, n, row.lane);
-    for (int i = row.lane; i < n; i += WIDTH) y[i] = expf(x[i] - s.max) / s.sum;
+    float log = IS_LOG ? logf(s.sum) : 0;
+    for (int i = row.lane; i < n; i += WIDTH) y[i] = IS_LOG ? x[i] - s.max - log : expf(x[i] - s.max) / s.sum;
 }
 
-template <int WIDTH> DEVICE void logSoftmax(const float* x, float* y, i64 rows, int n) {
-    Row<WIDTH> row;
-    if (row.number >= rows) return;
-    x += row.number * n;
-    y += row.number * n;
-    LogSum s = rowLogSum<WIDTH>(x, n, row.lane);
-    float log = logf(s.sum);
-    for (int i = row.lane; i < n; i += WIDTH) y[i] = x[i] - s.max - log;
-}
-
-KERNEL(256, softmax_f32, (const float* x, float* y, i64 rows, int n)) { softmax<BLOCK>(x, y, rows, n); }
-KERNEL(256, softmax_short_f32, (const float* x, float* y, i64 rows, int n)) { softmax<WARP>(x, y, rows, n); }
-KERNEL(256, log_softmax_f32, (const float* x, float* y, i64 rows, int n)) { logSoftmax<BLOCK>(x, y, rows, n); }
-KERNEL(256, log_softmax_short_f32, (const float* x, float* y, i64 rows, int n)) { logSoftmax<WARP>(x, y, rows, n); }
+KERNEL(256, softmax_f32, (const float* x, float* y, i64 rows, int n)) { softmax<BLOCK, false>(x, y, rows, n); }
+KERNEL(256, softmax_short_f32, (const float* x, float* y, i64 rows, int n)) { softmax<WARP, false>(x, y, rows, n); }
+KERNEL(256, log_softmax_f32, (const float* x, float* y, i64 rows, int n)) { softmax<BLOCK, true>(x, y, rows, n); }
+KERNEL(256, log_softmax_short_f32, (const float* x, float* y, i64 rows, int n)) { softmax<WARP, true>(x, y, rows, n); }

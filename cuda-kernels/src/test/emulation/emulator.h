@@ -25,7 +25,6 @@ KernelInfo* findKernel(const char* name);
 // A CUresult; what went wrong is in report().
 int launch(KernelInfo*, dim3 grid, dim3 block, size_t dynamicShared, void** arguments);
 std::string& report();
-void reportAt(const char* format, ...);             // with kernel, block and thread in front
 extern Thread threads[MAX_THREADS];
 extern unsigned threadCount, barrierEpoch, blockNumber, launchNumber;
 extern int failure;                                 // CUresult of the launch that runs

@@ -1,8 +1,7 @@
 package dev.graft.cuda;
 
 import dev.graft.cuda.driver.Driver;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// A kernel as the host knows it: its name, what it takes, how much dynamic shared memory. What it takes is compared with what was compiled when it is first launched, and in a test.
 final class CudaKernel {
@@ -18,7 +17,7 @@ final class CudaKernel {
         }
     }
 
-    private static final List<CudaKernel> ALL = new ArrayList<>();
+    private static final AtomicInteger DECLARED = new AtomicInteger();
 
     private final int number;
     private final String name;
@@ -48,18 +47,7 @@ final class CudaKernel {
 
     /// @param sharedBytes most dynamic shared memory that a launch has
     static CudaKernel declareShared(String name, int sharedBytes, Parameter... parameters) {
-        synchronized (ALL) {
-            CudaKernel kernel = new CudaKernel(ALL.size(), name, sharedBytes, parameters);
-            ALL.add(kernel);
-            return kernel;
-        }
-    }
-
-    /// Those declared so far.
-    static List<CudaKernel> all() {
-        synchronized (ALL) {
-            return List.copyOf(ALL);
-        }
+        return new CudaKernel(DECLARED.getAndIncrement(), name, sharedBytes, parameters);
     }
 
     /// From 0, in the order they were declared.

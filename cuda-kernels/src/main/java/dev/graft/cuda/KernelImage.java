@@ -49,11 +49,6 @@ final class KernelImage {
         }
     }
 
-    /// Kernels there are, and the file of each.
-    static Map<String, String> index() {
-        return Packed.FILE_OF_KERNEL;
-    }
-
     long function(String kernel) {
         String file = Packed.FILE_OF_KERNEL.get(kernel);
         if (file == null)

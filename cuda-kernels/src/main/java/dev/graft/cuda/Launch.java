@@ -79,7 +79,7 @@ final class Launch {
 
     /// A tensor where it lies.
     Launch operand(View view) {
-        write(place(Parameter.OPERAND), view);
+        write(arguments.asSlice(place(Parameter.OPERAND), Parameter.OPERAND.size()), view);
         return this;
     }
 
@@ -99,10 +99,6 @@ final class Launch {
     }
 
     /// As `Operand` has it: axes of size 1 left out, those that lie one behind another joined.
-    private void write(int at, View view) {
-        write(arguments.asSlice(at, Parameter.OPERAND.size()), view);
-    }
-
     static void write(MemorySegment to, View view) {
         int rank = 0;
         int[] dims = new int[view.rank() + 1];

@@ -16,14 +16,13 @@ import dev.graft.tensor.op.Nf4Dequantize;
 import dev.graft.tensor.op.Nf4MatMul;
 import dev.graft.tensor.op.Q8MatMul;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import java.util.List;
 
 /// Launches quantised.cu, and gemv.cu with weights in few bits. A few rows are multiplied with a weight as it is; for more it is made F32, whole.
 final class QuantisedKernels {
     private static final Parameter ABSMAX = Parameter.struct(40);
     private static final CudaKernel Q8 = CudaKernel.declare("q8_dequantize", POINTER, POINTER, POINTER, I64, I32),
-            NF4 = CudaKernel.declare("nf4_dequantize", POINTER, ABSMAX, POINTER, I64, I64),
+            NF4 = CudaKernel.declare("nf4_dequantize", POINTER, ABSMAX, POINTER, I64),
             GEMV_Q8_1 = CudaKernel.declare("gemv_q8_1", POINTER, POINTER, POINTER, POINTER, I32, I32, I32),
             GEMV_Q8_8 = CudaKernel.declare("gemv_q8_8", POINTER, POINTER, POINTER, POINTER, I32, I32, I32),
             GEMV_NF4_1 = CudaKernel.declare("gemv_nf4_1", POINTER, POINTER, ABSMAX, POINTER, I32, I32, I32),
@@ -77,7 +76,7 @@ final class QuantisedKernels {
     private static void dequantize(Device device, List<View> weight, View to) {
         Launch launch = NF4.on(device).pointer(weight.getFirst());
         write(launch, device, weight);
-        launch.pointer(to).i64(0).i64(to.size()).over(to.size());
+        launch.pointer(to).i64(to.size()).over(to.size());
     }
 
     /// As `Absmax` has it.
@@ -91,13 +90,8 @@ final class QuantisedKernels {
         if (isNested) {
             addresses[2] = Launch.address(weight.get(2));
             addresses[3] = Launch.address(weight.get(3));
-            addresses[4] = device.constant("nf4 scales", () -> MemorySegment.ofArray(scales()));
+            addresses[4] = device.constant("nf4 scales", () -> MemorySegment.ofArray(Nf4.dynamicValues()));
         }
         for (int i = 0; i < 5; i++) to.setAtIndex(JAVA_LONG, i, addresses[i]);
-    }
-
-    /// What codes of 8 bits stand for.
-    private static float[] scales() {
-        return Arrays.copyOf(Nf4.dynamicValues(), 256);
     }
 }
