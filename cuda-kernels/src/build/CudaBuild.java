@@ -25,7 +25,7 @@ import java.util.zip.ZipOutputStream;
 ///
 /// ```
 /// java CudaBuild.java kernels  PROJECT    src/main/cuda/*.cu by nvcc into target/classes/dev/graft/cuda/kernels.zip, against the budget in src/main/cuda/budget.txt
-/// java CudaBuild.java emulator PROJECT    the same by g++ into target/emulation/{fast,checked}/libcuda.so.1
+/// java CudaBuild.java emulator PROJECT    the same by g++ into target/emulation/{fast,checked}/libcuda.so.1, and stand-ins for cuBLAS and NVRTC beside it
 /// ```
 /// Only what is older than its sources is made again. Without nvcc, or without g++ and CUDA's headers, it says so and goes on; with `-Dgraft.cuda.required=true` that is an error.
 /// `-Dgraft.cuda.budget=write` writes the budget anew.
@@ -85,8 +85,8 @@ final class CudaBuild {
         Path zip = target.resolve("classes/dev/graft/cuda/kernels.zip");
         Optional<Path> nvcc = tool("nvcc");
         if (nvcc.isEmpty()) {
-            without("There is no nvcc, so the jar of cuda-kernels will have no kernels, and its backend says so when it is used. Set CUDA_HOME, or put nvcc on the PATH.");
-            Files.deleteIfExists(zip);
+            without("There is no nvcc, so the jar of cuda-kernels will have the sources of kernels alone, which need NVRTC where they run. Set CUDA_HOME, or put nvcc on the PATH.");
+            pack(index(Files.readAllLines(sources.resolve("budget.txt")).stream().skip(1)), List.of(), zip);
             return;
         }
         Path work = Files.createDirectories(target.resolve("cuda"));
@@ -96,7 +96,14 @@ final class CudaBuild {
         for (Path file : files) all.add(workers.submit(() -> compile(nvcc.get(), file, work, headers)));
         await(all);
         budget(files, work, version(nvcc.get()));
-        pack(files, work, zip);
+        List<Path> images = new ArrayList<>();
+        List<String> lines = new ArrayList<>();
+        for (Path file : files) {
+            lines.addAll(Files.readAllLines(work.resolve(stem(file) + ".usage")));
+            images.add(work.resolve(stem(file) + ".fatbin"));
+            images.add(work.resolve(stem(file) + ".ptx"));
+        }
+        pack(index(lines.stream()), images, zip);
     }
 
     private Void compile(Path nvcc, Path file, Path work, FileTime headers) throws Exception {
@@ -109,12 +116,12 @@ final class CudaBuild {
         run(nvcc, NVCC, List.of("-ptx", "-gencode=arch=compute_80,code=compute_80", "-o", ptx.toString(), file.toString()));
         // What kernels for compute capability 8.0 need of PTX is as old as CUDA 11: drivers of that time take it, too.
         Files.writeString(ptx, Files.readString(ptx).replaceFirst("\\.version \\d+\\.\\d+", ".version 7.0"));
-        Files.writeString(usage, usage(said));
+        Files.writeString(usage, usage(name, said));
         return null;
     }
 
-    /// A line for each kernel and target: registers, bytes of shared memory, bytes of spills.
-    private static String usage(String said) {
+    /// A line for each kernel and target: file, kernel, target, registers, bytes of shared memory, bytes of spills.
+    private static String usage(String file, String said) {
         Pattern entry = Pattern.compile("Compiling entry function '(\\w+)' for '(\\w+)'"),
                 spills = Pattern.compile("(\\d+) bytes spill stores, (\\d+) bytes spill loads"),
                 used = Pattern.compile("Used (\\d+) registers(?:.*?(\\d+) bytes smem)?");
@@ -130,7 +137,8 @@ final class CudaBuild {
             if (s.find()) spilled = Integer.parseInt(s.group(1)) + Integer.parseInt(s.group(2));
             if (u.find())
                 lines.append(
-                        "%-28s %-7s %4s %7s %6d%n".formatted(kernel, chip, u.group(1), u.group(2) == null ? "0" : u.group(2), spilled));
+                        "%-16s %-28s %-7s %4s %7s %6d%n".formatted(file, kernel, chip, u.group(1), u.group(2) == null ? "0" : u.group(2),
+                                spilled));
         }
         return lines.toString();
     }
@@ -141,7 +149,7 @@ final class CudaBuild {
         List<String> lines = new ArrayList<>();
         for (Path f : files) lines.addAll(Files.readAllLines(work.resolve(stem(f) + ".usage")));
         lines.sort(Comparator.naturalOrder());
-        String head = "# What each kernel takes on each chip: registers, bytes of static shared memory, bytes of spills. By nvcc "
+        String head = "# What each kernel of a file takes on each chip: registers, bytes of static shared memory, bytes of spills. By nvcc "
                 + version;
         if ("write".equals(System.getProperty("graft.cuda.budget"))) {
             Files.writeString(file, head + "\n" + lines.stream().map(String::stripTrailing).collect(Collectors.joining("\n")) + "\n");
@@ -171,28 +179,26 @@ final class CudaBuild {
 
     private static String key(String line) {
         String[] words = line.trim().split("\\s+");
-        return words[0] + " " + words[1];
+        return String.join(" ", words[0], words[1], words[2]);
     }
 
     private static int[] numbers(String line) {
-        return Stream.of(line.trim().split("\\s+")).skip(2).limit(3).mapToInt(Integer::parseInt).toArray();
+        return Stream.of(line.trim().split("\\s+")).skip(3).limit(3).mapToInt(Integer::parseInt).toArray();
     }
 
-    /// One file with the images of all, and which kernel is in which.
-    private void pack(List<Path> files, Path work, Path zip) throws IOException {
-        FileTime newest = newest(work, ".usage");
-        if (Files.exists(zip) && Files.getLastModifiedTime(zip).compareTo(newest) >= 0) return;
+    /// Which kernel is in which file, of lines of the budget.
+    private static String index(Stream<String> lines) {
+        return lines.map(l -> l.split("\\s+")).map(words -> words[1] + " " + words[0] + "\n").distinct().collect(Collectors.joining());
+    }
+
+    /// One file with images and sources.
+    private void pack(String index, List<Path> images, Path zip) throws IOException {
+        List<Path> all = Stream.of(images, files(sources, ".cu"), files(sources, ".cuh")).flatMap(List::stream).toList();
+        if (all.stream().noneMatch(file -> isOlder(zip, file, FileTime.fromMillis(0)))) return;
         Files.createDirectories(zip.getParent());
         try (ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(zip))) {
-            StringBuilder index = new StringBuilder();
-            for (Path file : files) {
-                String name = stem(file);
-                Files.readAllLines(work.resolve(name + ".usage")).stream().map(l -> l.substring(0, l.indexOf(' '))).distinct().sorted()
-                        .forEach(kernel -> index.append(kernel).append(' ').append(name).append('\n'));
-                put(out, name + ".fatbin", Files.readAllBytes(work.resolve(name + ".fatbin")));
-                put(out, name + ".ptx", Files.readAllBytes(work.resolve(name + ".ptx")));
-            }
-            put(out, "index", index.toString().getBytes(StandardCharsets.UTF_8));
+            put(out, "index", index.getBytes(StandardCharsets.UTF_8));
+            for (Path file : all) put(out, file.getFileName().toString(), Files.readAllBytes(file));
         }
         System.out.println("[INFO] kernels.zip: " + Files.size(zip) / 1024 + " KiB");
     }
@@ -232,7 +238,7 @@ final class CudaBuild {
                         List.of("-x", "c++", "-c", file.toString(), "-o", object.toString()))));
             }
             for (Path file : files(emulation, ".cpp")) {
-                if (stem(file).equals("cublas")) continue;
+                if (!isOfDriver(file)) continue;
                 Path object = out.resolve("emulation_" + stem(file) + ".o");
                 objects.add(object);
                 all.add(workers.submit(
@@ -244,7 +250,18 @@ final class CudaBuild {
             if (objects.stream().anyMatch(o -> isOlder(library, o, FileTime.fromMillis(0))))
                 run(gcc.get(), List.of("-shared", "-Wl,-soname,libcuda.so.1", "-Wl,-z,defs", "-o", library.toString()),
                         objects.stream().map(Path::toString).toList());
+            for (String name : List.of("cublas.13", "cublas.12", "nvrtc.13")) {
+                String stem = name.substring(0, name.indexOf('.')), soname = "lib" + name.replace(".", ".so.");
+                Path source = emulation.resolve(stem + ".cpp"), to = out.resolve(soname), symbols = out.resolve(name + ".map");
+                Files.writeString(symbols, soname + " { global: " + stem + "*; local: *; };\n");   // JCublas wants symbols of this very version
+                make(to, source, Files.getLastModifiedTime(library), gcc.get(), GCC, List.of("-O2", "-shared", "-Wl,-soname," + soname,
+                        "-Wl,--version-script," + symbols, "-o", to.toString(), source.toString(), library.toString())).call();
+            }
         }
+    }
+
+    private static boolean isOfDriver(Path source) {
+        return !List.of("cublas", "nvrtc").contains(stem(source));
     }
 
     private Callable<Void> make(Path to, Path from, FileTime headers, Path tool, List<?>... arguments) {

@@ -5,9 +5,9 @@
 // 8 bytes an element in F32.
 #include "elements.cuh"
 
-KERNEL(256, affine_f32, (float scale, float shift, Operand x, Operand y, i64 n)) {
+KERNEL(256, affine_f32, (float scale, float shift, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<float>(y, i, fmaf(scale, get<float>(x, i), shift));
 }
-KERNEL(256, affine_f64, (double scale, double shift, Operand x, Operand y, i64 n)) {
+KERNEL(256, affine_f64, (double scale, double shift, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, scale * get<double>(x, i) + shift);
 }

@@ -26,5 +26,5 @@ template <class R> DEVICE void binary(int f, const Operand& a, const Operand& b,
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<R>(y, i, value(f, get<R>(a, i), get<R>(b, i)));
 }
 
-KERNEL(256, binary_f32, (int f, Operand a, Operand b, Operand y, i64 n)) { binary<float>(f, a, b, y, n); }
-KERNEL(256, binary_f64, (int f, Operand a, Operand b, Operand y, i64 n)) { binary<double>(f, a, b, y, n); }
+KERNEL(256, binary_f32, (int f, const __grid_constant__ Operand a, const __grid_constant__ Operand b, const __grid_constant__ Operand y, i64 n)) { binary<float>(f, a, b, y, n); }
+KERNEL(256, binary_f64, (int f, const __grid_constant__ Operand a, const __grid_constant__ Operand b, const __grid_constant__ Operand y, i64 n)) { binary<double>(f, a, b, y, n); }

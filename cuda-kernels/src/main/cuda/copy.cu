@@ -11,7 +11,7 @@ template <class T> DEVICE void copy(const Operand& x, const Operand& y, i64 n) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) reinterpret_cast<T*>(y.data)[placeOf(y, i)] = reinterpret_cast<const T*>(x.data)[placeOf(x, i)];
 }
 
-KERNEL(256, copy_any, (int bytes, Operand x, Operand y, i64 n)) {
+KERNEL(256, copy_any, (int bytes, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {
     switch (bytes) {
         case 1: copy<u8>(x, y, n); break;
         case 2: copy<u16>(x, y, n); break;
@@ -20,10 +20,10 @@ KERNEL(256, copy_any, (int bytes, Operand x, Operand y, i64 n)) {
     }
 }
 
-KERNEL(256, cast_f32, (Operand x, Operand y, i64 n)) {
+KERNEL(256, cast_f32, (const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<float>(y, i, get<float>(x, i));
 }
-KERNEL(256, cast_f64, (Operand x, Operand y, i64 n)) {
+KERNEL(256, cast_f64, (const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, get<double>(x, i));
 }
 

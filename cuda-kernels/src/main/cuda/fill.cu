@@ -4,9 +4,9 @@
 //   range:  y[i] = start + i step
 #include "elements.cuh"
 
-KERNEL(256, fill, (double value, Operand y, i64 n)) {
+KERNEL(256, fill, (double value, const __grid_constant__ Operand y, i64 n)) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, value);
 }
-KERNEL(256, range, (double start, double step, Operand y, i64 n)) {
+KERNEL(256, range, (double start, double step, const __grid_constant__ Operand y, i64 n)) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, start + double(i) * step);
 }

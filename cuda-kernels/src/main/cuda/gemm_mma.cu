@@ -1,6 +1,6 @@
 // Matrix product on tensor cores, of matrices as sums of bf16 planes (planes.cu). Ampere and later.
 //
-//   c = sum over pairs (i, j) of a_i b_j^T            a: planes [m, k], b: planes [n, k], c: [m, n] in F32
+//   c = plus + scale sum over pairs (i, j) of a_i b_j^T            a: planes [m, k], b: planes [n, k], c: [m, n] in F32
 //
 // Of two F32 matrices the six pairs with i + j <= 2 are summed, the smallest first; the others are below an F32's last bit. With a weight in bf16 three pairs do.
 //
@@ -8,7 +8,7 @@
 // are 80 bytes apart, so that the eight addresses of an ldmatrix lie in different banks. Per step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 131,072 multiply-adds for 12 KiB from shared memory.
 //
 // Rows of a and b begin at multiples of 16 bytes, and k is a multiple of 8.
-#include "kernel.cuh"
+#include "after.cuh"
 
 constexpr int TILE = 128, DEPTH = 32, PITCH = DEPTH + 8, STAGES = 3;
 
@@ -34,7 +34,7 @@ DEVICE void load(u16 (&to)[TILE][PITCH], const u16* x, int pitch, int r0, int ro
 }
 
 // pairs: 4 bits each, i + 4 j.
-KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, int m, int n, int k, u32 pairs, int pairCount, i64 batch)) {
+KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int n, int k, u32 pairs, int pairCount, i64 batch)) {
     DYNAMIC_SHARED(Stage, stages);
     int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     int wi = warp / 4 * 64, wj = warp % 4 * 32, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount;
@@ -79,7 +79,7 @@ KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, int m, int n, int k, u32 pa
         }
         ptx::copy_wait<0>();
         __syncthreads();
-        float* to = c + z * m * n;
+        i64 origin = z * m * n;
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll
@@ -87,7 +87,8 @@ KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, int m, int n, int k, u32 pa
 #pragma unroll
                 for (int e = 0; e < 4; e++) {
                     int row = i0 + wi + 16 * i + lane / 4 + e / 2 * 8, column = j0 + wj + 8 * j + lane % 4 * 2 + e % 2;
-                    if (row < m && column < n) to[i64(row) * n + column] = sum[i][j][e];
+                    i64 at = origin + i64(row) * n + column;
+                    if (row < m && column < n) c[at] = after(sum[i][j][e], at);
                 }
     }
 }

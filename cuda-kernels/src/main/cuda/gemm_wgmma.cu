@@ -1,13 +1,13 @@
 // Matrix product on Hopper's tensor cores, of matrices as sums of bf16 planes (planes.cu). The same as gemm_mma.cu, for chips of compute capability 9.0.
 //
-//   c = sum over pairs (i, j) of a_i b_j^T            a: planes [m, k], b: planes [n, k], c: [m, n] in F32
+//   c = plus + scale sum over pairs (i, j) of a_i b_j^T            a: planes [m, k], b: planes [n, k], c: [m, n] in F32
 //
 // A block makes a tile of 128 x 128, in steps of 64 along k. One warp asks the tensor memory accelerator for the next tiles of a and b, up to four steps ahead (32 KiB each, in a ring guarded by barriers in memory);
 // two groups of four warps multiply, 64 rows each, by wgmma m64n128k16 straight from shared memory.
 //
 // Tiles are 64 numbers of 16 bits wide, 128 bytes, swizzled. A plane and a matrix of the batch are found by their first row: the maps are of all rows of all planes.
 #define SHARED_ALIGNMENT 1024
-#include "kernel.cuh"
+#include "after.cuh"
 
 #ifdef HAS_WGMMA
 constexpr int TILE = 128, DEPTH = 64, STAGES = 4, CONSUMERS = 256;
@@ -23,7 +23,7 @@ struct Steps {
     int plane, batch;
 };
 
-KERNEL(384, gemm_wgmma, (const __grid_constant__ TensorMap aMap, const __grid_constant__ TensorMap bMap, Steps a, Steps b, float* c, int m, int n, int k, u32 pairs, int pairCount)) {
+KERNEL(384, gemm_wgmma, (const __grid_constant__ TensorMap aMap, const __grid_constant__ TensorMap bMap, Steps a, Steps b, float* c, After after, int m, int n, int k, u32 pairs, int pairCount)) {
     DYNAMIC_SHARED(Stage, stages);
     struct Barriers {
         u64 full[STAGES], empty[STAGES];
@@ -64,11 +64,12 @@ KERNEL(384, gemm_wgmma, (const __grid_constant__ TensorMap aMap, const __grid_co
         ptx::wgmma_wait<0>();
         ptx::mbarrier_arrive(&barriers.empty[i]);
     }
-    float* to = c + i64(z) * m * n;
+    i64 origin = i64(z) * m * n;
 #pragma unroll
     for (int i = 0; i < 64; i++) {
         int row = i0 + group * 64 + t / 32 * 16 + t % 32 / 4 + (i >> 1 & 1) * 8, column = j0 + (i >> 2) * 8 + t % 4 * 2 + (i & 1);
-        if (row < m && column < n) to[i64(row) * n + column] = sum[i];
+        i64 at = origin + i64(row) * n + column;
+        if (row < m && column < n) c[at] = after(sum[i], at);
     }
 }
 #endif

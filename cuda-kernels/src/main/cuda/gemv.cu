@@ -1,12 +1,13 @@
 // A few rows times a weight, as in decoding. Meaning: MatMul.java, Q8MatMul.java, Nf4MatMul.java.
 //
-//   y[r, n] = sum over k of x[r, k] w[n, k]            x: [rows, k] F32, up to 8 rows; w: [n, k], rows that lie together
+//   y[r, n] = sum over k of x[r, k] w[n, k]            x: [rows, k] F32; w: [n, k], rows that lie together
 //
-//   gemv_f32, _bf16, _f16   w as it is
+//   gemv_f32, _bf16, _f16   w as it is; plus + scale x w (after.cuh)
 //   gemv_q8                 w = scale[n, k / 32] q[n, k]
 //   gemv_nf4                w = value[code[i]] absmax[i / 64], i = n k + k, k a multiple of 64
 //
-// A warp for each row of w, which is read once, in units of 16 bytes, or one number at a time where rows begin elsewhere: bound by reading w. x comes from the cache.
+// A warp for each row of w and up to 8 of x. w is read once for these, in units of 16 bytes, or one number at a time where rows begin elsewhere: bound by reading w. x comes from the cache.
+#include "after.cuh"
 #include "elements.cuh"
 #include "quantised.cuh"
 #include "rows.cuh"
@@ -59,17 +60,21 @@ template <int ROWS, int N, class W> DEVICE void dots(float (&sum)[ROWS], const f
     }
 }
 
-template <int ROWS> DEVICE void finish(float (&sum)[ROWS], float* y, int rows, int n, int row, int lane) {
+template <int ROWS> DEVICE void finish(float (&sum)[ROWS], float* y, const After& after, i64 firstRow, int rows, int n, int row, int lane) {
 #pragma unroll
     for (int r = 0; r < ROWS; r++) {
         if (r >= rows) break;
         float all = warpFold<Sum>(sum[r]);
-        if (lane == 0) y[i64(r) * n + row] = all;
+        i64 at = (firstRow + r) * n + row;
+        if (lane == 0) y[at] = after(all, at);
     }
 }
 
-template <class T, int ROWS> DEVICE void gemv(const float* x, const T* w, float* y, int rows, int n, int k, i64 pitch) {
+template <class T, int ROWS> DEVICE void gemv(const float* x, const T* w, float* y, const After& after, int rows, int n, int k, i64 pitch) {
     constexpr int N = 16 / sizeof(T);
+    i64 firstRow = i64(blockIdx.y) * ROWS;
+    x += firstRow * k;
+    rows = rows - firstRow < ROWS ? int(rows - firstRow) : ROWS;
     int row = blockIdx.x * (BLOCK / WARP) + threadIdx.x / WARP, lane = threadIdx.x % WARP;
     if (row >= n) return;
     const T* own = w + row * pitch;
@@ -77,12 +82,12 @@ template <class T, int ROWS> DEVICE void gemv(const float* x, const T* w, float*
     int whole = reinterpret_cast<u64>(own) % 16 == 0 ? k / N * N : 0;
     dots<ROWS, N>(sum, x, rows, k, 0, whole, lane, [&](int k0, float (&to)[N]) { widen(*reinterpret_cast<const Unit*>(own + k0), to, T()); });
     dots<ROWS, 1>(sum, x, rows, k, whole, k, lane, [&](int k0, float (&to)[1]) { to[0] = widen(own[k0]); });
-    finish(sum, y, rows, n, row, lane);
+    finish(sum, y, after, firstRow, rows, n, row, lane);
 }
 
-#define GEMV(name, T)                                                                                                        \
-    KERNEL(256, name##_1, (const float* x, const T* w, float* y, int rows, int n, int k, i64 pitch)) { gemv<T, 1>(x, w, y, rows, n, k, pitch); } \
-    KERNEL(256, name##_8, (const float* x, const T* w, float* y, int rows, int n, int k, i64 pitch)) { gemv<T, MOST_ROWS>(x, w, y, rows, n, k, pitch); }
+#define GEMV(name, T)                                                                                                                                                  \
+    KERNEL(256, name##_1, (const float* x, const T* w, float* y, After after, int rows, int n, int k, i64 pitch)) { gemv<T, 1>(x, w, y, after, rows, n, k, pitch); } \
+    KERNEL(256, name##_8, (const float* x, const T* w, float* y, After after, int rows, int n, int k, i64 pitch)) { gemv<T, MOST_ROWS>(x, w, y, after, rows, n, k, pitch); }
 GEMV(gemv_f32, float)
 GEMV(gemv_bf16, Bf16)
 GEMV(gemv_f16, Half)
@@ -101,7 +106,7 @@ template <int ROWS> DEVICE void gemvQ8(const float* x, const signed char* q, con
         for (int i = 0; i < 16; i++) to[i] = s * float((signed char)(u.parts[i / 4] >> 8 * (i % 4) & 255));
     });
     dots<ROWS, 1>(sum, x, rows, k, whole, k, lane, [&](int k0, float (&to)[1]) { to[0] = scales[k0 / 32] * float(own[k0]); });
-    finish(sum, y, rows, n, row, lane);
+    finish(sum, y, After{nullptr, 1}, 0, rows, n, row, lane);
 }
 
 template <int ROWS> DEVICE void gemvNf4(const float* x, const u8* codes, const Absmax& absmax, float* y, int rows, int n, int k) {
@@ -121,7 +126,7 @@ template <int ROWS> DEVICE void gemvNf4(const float* x, const u8* codes, const A
             to[2 * i + 1] = s * values[own[i] & 15];
         }
     });
-    finish(sum, y, rows, n, row, lane);
+    finish(sum, y, After{nullptr, 1}, 0, rows, n, row, lane);
 }
 
 KERNEL(256, gemv_q8_1, (const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k)) { gemvQ8<1>(x, q, scale, y, rows, n, k); }

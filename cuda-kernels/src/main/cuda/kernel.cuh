@@ -4,7 +4,8 @@
 #ifdef GRAFT_EMULATION
 #include "kernel.h"
 #else
-#define KERNEL(threads, name, parameters) extern "C" __global__ void __launch_bounds__(threads) name parameters
+// Of one block at least, which leaves the compiler all registers: it would rather spill some to have more blocks at once.
+#define KERNEL(threads, name, parameters) extern "C" __global__ void __launch_bounds__(threads, 1) name parameters
 #define SHARED(type, name, dims) __shared__ type name dims
 // One alignment per file: it rounds up the static shared memory of every kernel in the file, too.
 #ifndef SHARED_ALIGNMENT

@@ -1,9 +1,10 @@
 // Matrix product of any types and strides. Meaning: MatMul.java.
 //
-//   c[b] = a[b] b[b]            a: [m, k], b: [k, n], c: [m, n], row-major
+//   c[b] = a[b] b[b]            a: [m, k], b: [k, n], c: [m, n], row-major            (in F32 also plus + scale a b: after.cuh)
 //
 // What is left where neither tensor cores (gemm_mma.cu) nor a few rows (gemv.cu) apply: F64, small products, batches of odd strides. A block makes a tile of 64 x 64, a thread 4 x 4 of it: 8 numbers from
 // shared memory for 16 multiply-adds.
+#include "after.cuh"
 #include "elements.cuh"
 
 // A batch of matrices where they lie: matrix b begins where element b of `first` is.
@@ -25,7 +26,7 @@ template <class R> DEVICE void load(R (&to)[DEPTH][TILE + 4], const char* x, int
     }
 }
 
-template <class R> DEVICE void product(const Matrices& a, const Matrices& b, R* c, int m, int n, int k, i64 batch) {
+template <class R, class A> DEVICE void product(const Matrices& a, const Matrices& b, R* c, const A& after, int m, int n, int k, i64 batch) {
     SHARED(R, as, [DEPTH][TILE + 4]);
     SHARED(R, bs, [DEPTH][TILE + 4]);
     int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, ti = threadIdx.x / 16 * 4, tj = threadIdx.x % 16 * 4;
@@ -50,14 +51,21 @@ template <class R> DEVICE void product(const Matrices& a, const Matrices& b, R* 
             }
             __syncthreads();
         }
-        R* to = c + z * m * n;
+        i64 origin = z * m * n;
 #pragma unroll
         for (int i = 0; i < 4; i++)
 #pragma unroll
             for (int j = 0; j < 4; j++)
-                if (i0 + ti + i < m && j0 + tj + j < n) to[i64(i0 + ti + i) * n + j0 + tj + j] = sum[i][j];
+                if (i0 + ti + i < m && j0 + tj + j < n) {
+                    i64 at = origin + i64(i0 + ti + i) * n + j0 + tj + j;
+                    c[at] = after(sum[i][j], at);
+                }
     }
 }
 
-KERNEL(256, matmul_f32, (Matrices a, Matrices b, float* c, int m, int n, int k, i64 batch)) { product<float>(a, b, c, m, n, k, batch); }
-KERNEL(256, matmul_f64, (Matrices a, Matrices b, double* c, int m, int n, int k, i64 batch)) { product<double>(a, b, c, m, n, k, batch); }
+struct Nothing {
+    DEVICE double operator()(double sum, i64) const { return sum; }
+};
+
+KERNEL(256, matmul_f32, (const __grid_constant__ Matrices a, const __grid_constant__ Matrices b, float* c, After after, int m, int n, int k, i64 batch)) { product<float>(a, b, c, after, m, n, k, batch); }
+KERNEL(256, matmul_f64, (const __grid_constant__ Matrices a, const __grid_constant__ Matrices b, double* c, int m, int n, int k, i64 batch)) { product<double>(a, b, c, Nothing{}, m, n, k, batch); }

@@ -4,7 +4,7 @@
 //   adamw:    moments, then p <- p decay - rate m / (root sqrt(v) + eps)          decay = 1 - lr weight_decay, rate = lr / c1, root = 1 / sqrt(c2), c = 1 - beta^t
 //   mofo:     p <- p decay - rate m [|m| >= threshold] / (root sqrt(v) + eps)
 //
-// What is written may be what is read. 28 bytes an element for adamw.
+// What is written may be what is read. adamw has a row of blocks for each of many tensors; 28 bytes an element.
 #include "kernel.cuh"
 
 struct Adam {
@@ -13,12 +13,23 @@ struct Adam {
 
 DEVICE float stepped(const Adam& a, float p, float m, float v) { return p * a.decay - m * a.rate / (sqrtf(v) * a.root + a.eps); }
 
-KERNEL(256, adamw_f32, (Adam a, const float* p, const float* m, const float* v, const float* g, float* p1, float* m1, float* v1, i64 n)) {
-    for (i64 i = threadNumber(); i < n; i += threadCount()) {
-        float momentum = m[i] + a.mix1 * (g[i] - m[i]), square = v[i] + a.mix2 * (g[i] * g[i] - v[i]);
-        p1[i] = stepped(a, p[i], momentum, square);
-        m1[i] = momentum;
-        v1[i] = square;
+struct Learned {
+    const float *p, *m, *v, *g;
+    float *p1, *m1, *v1;
+    i64 n;
+};
+// As many as fit into the 4 KiB that a launch may take along.
+struct Many {
+    Learned of[56];
+};
+
+KERNEL(256, adamw_f32, (Adam a, const __grid_constant__ Many tensors)) {
+    const Learned& t = tensors.of[blockIdx.y];
+    for (i64 i = threadNumber(); i < t.n; i += threadCount()) {
+        float g = t.g[i], momentum = t.m[i] + a.mix1 * (g - t.m[i]), square = t.v[i] + a.mix2 * (g * g - t.v[i]);
+        t.p1[i] = stepped(a, t.p[i], momentum, square);
+        t.m1[i] = momentum;
+        t.v1[i] = square;
     }
 }
 KERNEL(256, adam_moments_f32, (float mix1, float mix2, const float* m, const float* v, const float* g, float* m1, float* v1, i64 n)) {

@@ -9,7 +9,7 @@
 constexpr int TILE = 32;
 
 // Matrix z of the batch begins where element z of `first` is.
-KERNEL(256, planes, (Operand first, i64 row, i64 column, int rows, int columns, u16* planes, int count, int pitch, i64 plane)) {
+KERNEL(256, planes, (const __grid_constant__ Operand first, i64 row, i64 column, int rows, int columns, u16* planes, int count, int pitch, i64 plane)) {
     SHARED(float, tile, [TILE][TILE + 1]);
     int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, tx = threadIdx.x % TILE, ty = threadIdx.x / TILE;
     i64 begin = placeOf(first, blockIdx.z);

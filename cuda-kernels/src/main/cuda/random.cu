@@ -7,11 +7,11 @@
 // Nothing is read but x: the numbers are made where they are used, a normal one in some 60 operations in double precision.
 #include "random.cuh"
 
-KERNEL(256, random_uniform, (u64 seed, i64 start, Operand y, i64 n)) {
+KERNEL(256, random_uniform, (u64 seed, i64 start, const __grid_constant__ Operand y, i64 n)) {
     u64 mixed = mix(seed);
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, double(uniform(mixed, start + i)));
 }
-KERNEL(256, random_normal, (u64 seed, i64 start, Operand y, i64 n)) {
+KERNEL(256, random_normal, (u64 seed, i64 start, const __grid_constant__ Operand y, i64 n)) {
     u64 mixed = mix(seed);
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<double>(y, i, normal(mixed, start + i));
 }
@@ -23,7 +23,7 @@ KERNEL(256, dropout_f32, (u64 seed, i64 least, float scale, const float* x, floa
 }
 
 // y may be x.
-KERNEL(256, perturb, (u64 seed, float scale, float size, Operand x, Operand y, i64 n)) {
+KERNEL(256, perturb, (u64 seed, float scale, float size, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {
     u64 mixed = mix(seed);
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<float>(y, i, scale * get<float>(x, i) + size * float(normal(mixed, i)));
 }

@@ -70,7 +70,7 @@ template <class R> DEVICE void unaryGrad(int f, const Operand& x, const Operand&
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<R>(dx, i, get<R>(dy, i) * derivative(f, get<R>(x, i)));
 }
 
-KERNEL(256, unary_f32, (int f, Operand x, Operand y, i64 n)) { unary<float>(f, x, y, n); }
-KERNEL(256, unary_f64, (int f, Operand x, Operand y, i64 n)) { unary<double>(f, x, y, n); }
-KERNEL(256, unary_grad_f32, (int f, Operand x, Operand dy, Operand dx, i64 n)) { unaryGrad<float>(f, x, dy, dx, n); }
-KERNEL(256, unary_grad_f64, (int f, Operand x, Operand dy, Operand dx, i64 n)) { unaryGrad<double>(f, x, dy, dx, n); }
+KERNEL(256, unary_f32, (int f, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) { unary<float>(f, x, y, n); }
+KERNEL(256, unary_f64, (int f, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) { unary<double>(f, x, y, n); }
+KERNEL(256, unary_grad_f32, (int f, const __grid_constant__ Operand x, const __grid_constant__ Operand dy, const __grid_constant__ Operand dx, i64 n)) { unaryGrad<float>(f, x, dy, dx, n); }
+KERNEL(256, unary_grad_f64, (int f, const __grid_constant__ Operand x, const __grid_constant__ Operand dy, const __grid_constant__ Operand dx, i64 n)) { unaryGrad<double>(f, x, dy, dx, n); }

@@ -12,7 +12,7 @@ template <class T> DEVICE void where(const Operand& condition, const Operand& a,
     }
 }
 
-KERNEL(256, where_any, (int bytes, Operand condition, Operand a, Operand b, Operand y, i64 n)) {
+KERNEL(256, where_any, (int bytes, const __grid_constant__ Operand condition, const __grid_constant__ Operand a, const __grid_constant__ Operand b, const __grid_constant__ Operand y, i64 n)) {
     switch (bytes) {
         case 1: where<u8>(condition, a, b, y, n); break;
         case 2: where<u16>(condition, a, b, y, n); break;

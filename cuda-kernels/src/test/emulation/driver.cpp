@@ -4,7 +4,7 @@
 // GRAFT_EMULATION_DEVICES=N      devices there are (2)
 // GRAFT_EMULATION_MEMORY=N       bytes of each
 //
-// Besides, emulation_fail lets a call fail as a real driver might, and emulation_clear forgets an error that stays.
+// Besides, emulation_fail lets a call fail as a real driver might, emulation_say sets one of these variables, and emulation_clear forgets all that.
 #include "emulator.h"
 #include "tensor_map.h"
 #include <chrono>
@@ -42,6 +42,7 @@ CUresult sticky;
 
 struct Graph {
     std::vector<Work> work;
+    std::vector<const void*> kinds;                 // of each: the kernel, or that it is none
 };
 struct Context {
     int device, holders;
@@ -70,23 +71,23 @@ std::map<std::string, std::unique_ptr<Function>> functions;
 std::map<char*, size_t> pinned;
 
 struct Planned {
-    int after;
     CUresult result;
+    int times;
 };
 std::map<std::string, Planned> planned;
 
 CUresult plannedFailure(const char* name) {
     auto it = planned.find(name);
-    if (it == planned.end() || it->second.after-- > 0) return CUDA_SUCCESS;
+    if (it == planned.end()) return CUDA_SUCCESS;
     CUresult result = it->second.result;
-    planned.erase(it);
+    if (--it->second.times == 0) planned.erase(it);
     if (result == CUDA_ERROR_ILLEGAL_ADDRESS || result == CUDA_ERROR_LAUNCH_FAILED) sticky = result;
     emulation::report() = std::string("planned failure of ") + name;
     return result;
 }
 
 int devices() {
-    static const char* said = getenv("GRAFT_EMULATION_DEVICES");
+    const char* said = getenv("GRAFT_EMULATION_DEVICES");
     return said ? atoi(said) : 2;
 }
 
@@ -125,10 +126,11 @@ CUresult drainAll() {
     return last;
 }
 
-CUresult submit(CUstream handle, Work work) {
+CUresult submit(CUstream handle, Work work, const void* kind = nullptr) {
     Stream* s = streamOf(handle);
     if (s->capture) {
         s->capture->work.push_back(std::move(work));
+        s->capture->kinds.push_back(kind);
         return CUDA_SUCCESS;
     }
     if (!isLazy) return work();
@@ -410,7 +412,7 @@ EXPORT CUresult cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsi
         for (int i = 0; i < kernel->arguments; i++) arguments.push_back(reinterpret_cast<char*>(buffer->data()) + offsetOf(kernel, i));
         int r = emulation::launch(kernel, dim3(gx, gy, gz), dim3(bx, by, bz), dynamic, arguments.data());
         return r ? wrong(CUresult(r)) : CUDA_SUCCESS;
-    });
+    }, kernel);
 }
 
 // ---- streams, events, graphs ----
@@ -463,6 +465,7 @@ END
 CALL(cuEventSynchronize, CUevent e)
     NEEDS_CONTEXT;
     auto event = reinterpret_cast<Event*>(e);
+    if (event->stream && event->stream->capture) return CUDA_ERROR_CAPTURED_EVENT;
     return event->isDone ? CUDA_SUCCESS : drain(event->stream);
 END
 CALL(cuEventElapsedTime, float* ms, CUevent a, CUevent b)
@@ -471,6 +474,8 @@ CALL(cuEventElapsedTime, float* ms, CUevent a, CUevent b)
     *ms = float((reinterpret_cast<Event*>(b)->time - reinterpret_cast<Event*>(a)->time) * 1e3);
     return CUDA_SUCCESS;
 END
+#undef cuEventElapsedTime
+EXPORT CUresult cuEventElapsedTime(float* ms, CUevent a, CUevent b) { return cuEventElapsedTime_v2(ms, a, b); }     // as drivers before CUDA 13 call it
 CALL(cuStreamBeginCapture, CUstream s, CUstreamCaptureMode)
     NEEDS_CONTEXT;
     drain(streamOf(s));
@@ -486,6 +491,17 @@ END
 CALL(cuGraphInstantiateWithFlags, CUgraphExec* e, CUgraph g, unsigned long long)
     NEEDS_CONTEXT;
     *e = reinterpret_cast<CUgraphExec>(new Graph(*reinterpret_cast<Graph*>(g)));
+    return CUDA_SUCCESS;
+END
+CALL(cuGraphExecUpdate, CUgraphExec e, CUgraph g, CUgraphExecUpdateResultInfo* info)
+    NEEDS_CONTEXT;
+    auto to = reinterpret_cast<Graph*>(e), from = reinterpret_cast<Graph*>(g);
+    memset(info, 0, sizeof *info);
+    if (to->kinds != from->kinds) {
+        info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+        return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    }
+    to->work = from->work;
     return CUDA_SUCCESS;
 END
 CALL(cuGraphLaunch, CUgraphExec e, CUstream s)
@@ -515,9 +531,17 @@ CALL(cuTensorMapEncodeTiled, CUtensorMap* to, CUtensorMapDataType type, cuuint32
 END
 
 // ---- of the emulator alone ----
-// The call of this name after the next `after` fails with this CUresult.
-EXPORT void emulation_fail(const char* call, int after, int result) { planned[call] = {after, CUresult(result)}; }
+// The next calls of this name fail with this CUresult, so many times.
+EXPORT void emulation_fail(const char* call, int result, int times) { planned[call] = {CUresult(result), times}; }
+std::map<std::string, std::string> said;            // what the environment had before
+EXPORT void emulation_say(const char* variable, const char* value) {
+    const char* before = getenv(variable);
+    said.insert({variable, before ? before : ""});
+    setenv(variable, value, 1);
+}
 EXPORT void emulation_clear() {
+    for (auto& [variable, before] : said) before.empty() ? unsetenv(variable.c_str()) : setenv(variable.c_str(), before.c_str(), 1);
+    said.clear();
     for (auto s : streams) s->queue.clear();
     sticky = CUDA_SUCCESS;
     planned.clear();

@@ -1,5 +1,6 @@
 package dev.graft.cuda;
 
+import dev.graft.cuda.driver.Blas;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.backend.KernelTable;
@@ -30,8 +31,11 @@ import java.util.List;
 import java.util.Optional;
 
 /// One NVIDIA GPU, by the kernels in `src/main/cuda`. Calls return before the device has done what they asked; reading values waits.
+///
+/// With the system property `graft.cuda.graphs=true` what is done [#together] is handed over as CUDA graphs.
 final class CudaBackend implements Backend {
     private static final int PREFERENCE = 20;
+    private static final boolean GRAPHS = Boolean.getBoolean("graft.cuda.graphs");
 
     private final Device device;
 
@@ -46,9 +50,9 @@ final class CudaBackend implements Backend {
 
     @Override
     public String description() {
-        return "%s, compute capability %.1f, %.1f GiB, driver of CUDA %d.%d through %s".formatted(device.name(), device.capability() / 10.0,
-                (double) device.totalMemory() / (1L << 30),
-                device.driver().version() / 1000, device.driver().version() % 1000 / 10, device.driver().binding());
+        return "%s, compute capability %.1f, %.1f GiB, driver of CUDA %d.%d through %s, matrix products by %s".formatted(device.name(),
+                device.capability() / 10.0, (double) device.totalMemory() / (1L << 30), device.driver().version() / 1000,
+                device.driver().version() % 1000 / 10, device.driver().binding(), device.blas().map(Blas::name).orElse("Graft's kernels"));
     }
 
     @Override
@@ -57,8 +61,8 @@ final class CudaBackend implements Backend {
     }
 
     @Override
-    public Storage allocate(long bytes) {
-        return device.pool().allocate(bytes, "tensor");
+    public Storage allocate(long bytes, String holder) {
+        return device.pool().allocate(bytes, holder);
     }
 
     @Override
@@ -109,6 +113,12 @@ final class CudaBackend implements Backend {
     @Override
     public void await() {
         device.await();
+    }
+
+    @Override
+    public void together(String name, Runnable work) {
+        if (GRAPHS) device.together(name, work);
+        else work.run();
     }
 
     @Override

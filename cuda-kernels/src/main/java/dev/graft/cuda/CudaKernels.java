@@ -8,6 +8,7 @@ import static dev.graft.tensor.DType.I8;
 import dev.graft.tensor.backend.KernelTable;
 import dev.graft.tensor.op.AdamMoments;
 import dev.graft.tensor.op.AdamWStep;
+import dev.graft.tensor.op.AddMm;
 import dev.graft.tensor.op.Attention;
 import dev.graft.tensor.op.AttentionGrad;
 import dev.graft.tensor.op.CrossEntropy;
@@ -54,6 +55,7 @@ final class CudaKernels {
             .add(MoFoStep.class, F32, OptimizerKernels::moFo)
             .add(KthLargest.class, F32, OptimizerKernels::kthLargest)
             .add(GroupedLowRank.class, F32, GroupedLowRankKernels::run)
+            .add(AddMm.class, F32, MatMulKernels::addMm)
             .addStrided(Attention.class, F32, AttentionKernels::attention)
             .addStrided(AttentionGrad.class, F32, AttentionKernels::grad)
             .add(Q8MatMul.class, F32, QuantisedKernels::q8MatMul)

@@ -1,5 +1,6 @@
 package dev.graft.cuda;
 
+import dev.graft.cuda.driver.Blas;
 import dev.graft.cuda.driver.CudaException;
 import dev.graft.cuda.driver.Driver;
 import dev.graft.tensor.TensorException;
@@ -8,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /// One GPU: its context, the one stream that all its work goes through, its memory, its kernels.
@@ -17,6 +19,7 @@ final class Device {
     private static final ThreadLocal<Device> CURRENT = new ThreadLocal<>();
 
     private final Driver driver;
+    private final Supplier<KernelFiles> files;
     private final int number;
     private final String name;
     private final int capability;
@@ -28,13 +31,22 @@ final class Device {
     private boolean isOpen;
     private long context;
     private long stream;
+    private Recording recording;
     private Staging staging;
     private Fault fault;
     private KernelImage image;
+    private Optional<Blas> blas;
+    private long blasHandle;
     private RuntimeException lost;
 
     Device(Driver driver, int number) {
+        this(driver, number, KernelFiles::packed);
+    }
+
+    /// @param files the kernels
+    Device(Driver driver, int number, Supplier<KernelFiles> files) {
         this.driver = driver;
+        this.files = files;
         this.number = number;
         name = driver.name(number);
         capability = 10 * driver.attribute(Driver.CAPABILITY_MAJOR, number) + driver.attribute(Driver.CAPABILITY_MINOR, number);
@@ -87,9 +99,10 @@ final class Device {
         driver.setContext(context);
         CURRENT.set(this);
         stream = driver.createStream();
+        recording = new Recording(driver, stream);
         staging = new Staging(driver, stream);
         fault = new Fault(driver.allocateHost(Fault.BYTES));
-        image = new KernelImage(this);
+        image = new KernelImage(this, files.get());
         isOpen = true;
     }
 
@@ -99,12 +112,48 @@ final class Device {
 
     /// Any call of the driver. One after which the device is of no use in this process is remembered, and said again by each that follows.
     private void call(Call call) {
+        guard(() -> {
+            recording.flush();
+            call.run();
+        });
+    }
+
+    /// One that may be part of a graph.
+    private void work(Call call) {
+        guard(() -> {
+            recording.beforeWork();
+            call.run();
+        });
+    }
+
+    private void guard(Call call) {
         use();
         try {
             call.run();
         } catch (CudaException e) {
             throw failed(e);
         }
+    }
+
+    /// Runs what is asked of the device in it as few graphs, one or more ([Recording]).
+    ///
+    /// @param name of this work, which has much the same shape each time
+    void together(String name, Runnable work) {
+        use();
+        if (!recording.begin(name)) {
+            work.run();
+            return;
+        }
+        try {
+            work.run();
+        } finally {
+            guard(recording::end);
+        }
+    }
+
+    /// How many graphs there were.
+    long graphs() {
+        return isOpen ? recording.launched() : 0;
     }
 
     private RuntimeException failed(CudaException e) {
@@ -134,11 +183,11 @@ final class Device {
     }
 
     void fill(long address, byte value, long bytes) {
-        call(() -> driver.fill(address, value, bytes, stream));
+        work(() -> driver.fill(address, value, bytes, stream));
     }
 
     void copy(long to, long from, long bytes) {
-        call(() -> driver.copyOnDevice(to, from, bytes, stream));
+        work(() -> driver.copyOnDevice(to, from, bytes, stream));
     }
 
     void toDevice(MemorySegment from, long to) {
@@ -185,7 +234,28 @@ final class Device {
     void launch(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, int sharedBytes, MemorySegment arguments,
             long argumentBytes) {
         long function = function(kernel);
-        call(() -> driver.launch(function, gridX, gridY, gridZ, threads, sharedBytes, stream, arguments, argumentBytes));
+        work(() -> driver.launch(function, gridX, gridY, gridZ, threads, sharedBytes, stream, arguments, argumentBytes));
+    }
+
+    /// NVIDIA's cuBLAS, if it is there and not refused: the system property `graft.cuda.cublas` names its library, or says `none`.
+    synchronized Optional<Blas> blas() {
+        if (blas == null) {
+            String wish = System.getProperty("graft.cuda.cublas", "");
+            blas = wish.equals("none") ? Optional.empty() : driver.blas(wish.isEmpty() ? null : wish);
+        }
+        return blas;
+    }
+
+    /// [Blas#gemm], in the order of all work.
+    void gemm(Blas blas, int m, int n, int k, long a, int pitchA, long strideA, long b, int pitchB, long strideB, float alpha, float beta,
+            long c, int batch) {
+        long handle = blasHandle(blas);
+        work(() -> blas.gemm(handle, m, n, k, a, pitchA, strideA, b, pitchB, strideB, alpha, beta, c, batch));
+    }
+
+    private synchronized long blasHandle(Blas blas) {
+        if (blasHandle == 0) call(() -> blasHandle = blas.open(stream, pool.allocate(Blas.WORKSPACE, "cublas").address()));
+        return blasHandle;
     }
 
     private synchronized long function(CudaKernel kernel) {
@@ -193,6 +263,7 @@ final class Device {
         while (functions.size() <= kernel.number()) functions.add(0L);
         long function = functions.get(kernel.number());
         if (function == 0) {
+            recording.flush();
             function = image.function(kernel.name());
             kernel.check(driver, function);
             if (kernel.sharedBytes() > 48 << 10) driver.allowSharedMemory(function, kernel.sharedBytes());

@@ -1,70 +1,46 @@
 package dev.graft.cuda;
 
 import dev.graft.cuda.driver.CudaException;
+import dev.graft.cuda.driver.Nvrtc;
 import dev.graft.tensor.TensorException;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipInputStream;
 
-/// The compiled kernels on one device. Each source file is a module of its own, loaded when one of its kernels is first wanted: from machine code for the chip, or PTX that the driver compiles.
+/// The kernels on one device. Each source file is a module of its own, loaded when one of its kernels is first wanted: from machine code for the chip, from PTX that the driver compiles, or, when there was no
+/// compiler where Graft was built, from the source by NVRTC.
 final class KernelImage {
     private static final int INVALID_IMAGE = 200, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, UNSUPPORTED_PTX_VERSION = 222;
 
     private final Device device;
+    private final KernelFiles files;
+    private final Map<String, String> index;
     private final Map<String, Long> modules = new HashMap<>();
 
-    KernelImage(Device device) {
+    KernelImage(Device device, KernelFiles files) {
         this.device = device;
-    }
-
-    /// What the build made, read once.
-    private static final class Packed {
-        static final Map<String, byte[]> FILES = read();
-        static final Map<String, String> FILE_OF_KERNEL = index();
-
-        private static Map<String, byte[]> read() {
-            Map<String, byte[]> files = new HashMap<>();
-            try (InputStream resource = KernelImage.class.getResourceAsStream("kernels.zip")) {
-                if (resource == null) return files;
-                ZipInputStream zip = new ZipInputStream(resource);
-                for (ZipEntry e = zip.getNextEntry(); e != null; e = zip.getNextEntry()) files.put(e.getName(), zip.readAllBytes());
-                return files;
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-        }
-
-        private static Map<String, String> index() {
-            Map<String, String> index = new HashMap<>();
-            if (FILES.containsKey("index"))
-                new String(FILES.get("index"), StandardCharsets.UTF_8).lines().map(l -> l.split(" ")).forEach(l -> index.put(l[0], l[1]));
-            return index;
-        }
+        this.files = files;
+        index = files.index();
     }
 
     long function(String kernel) {
-        String file = Packed.FILE_OF_KERNEL.get(kernel);
-        if (file == null)
-            throw new TensorException(Packed.FILES.isEmpty()
-                    ? "this build of Graft has no CUDA kernels, since there was no nvcc when it was built; build it again with nvcc on the PATH"
-                    : "there is no CUDA kernel '" + kernel + "' in this build of Graft");
+        String file = index.get(kernel);
+        if (file == null) throw new TensorException("there is no CUDA kernel '" + kernel + "' in this build of Graft");
         long function = device.driver().function(modules.computeIfAbsent(file, this::load), kernel);
-        if (function == 0)
-            throw new TensorException("kernel '%s' was not compiled for %s, %s, of compute capability %.1f".formatted(kernel, device,
-                    device.name(), device.capability() / 10.0));
+        if (function == 0) throw new TensorException("kernel '%s' was not compiled for %s".formatted(kernel, chip()));
         return function;
     }
 
+    private String chip() {
+        return "%s, %s, of compute capability %.1f".formatted(device, device.name(), device.capability() / 10.0);
+    }
+
     private long load(String file) {
+        byte[] machineCode = files.image(file, "fatbin");
+        if (machineCode == null) return load(compiled(file));
         try {
-            return load(Packed.FILES.get(file + ".fatbin"));
+            return load(machineCode);
         } catch (CudaException e) {
             switch (e.code()) {
                 case INVALID_IMAGE, NO_BINARY_FOR_GPU, INVALID_PTX, UNSUPPORTED_PTX_VERSION -> {
@@ -73,13 +49,23 @@ final class KernelImage {
             }
         }
         try {
-            return load(Packed.FILES.get(file + ".ptx"));
+            return load(files.image(file, "ptx"));
         } catch (CudaException e) {
+            int version = device.driver().version();
             throw new TensorException(
-                    "the kernels of %s.cu do not run on %s, %s, of compute capability %.1f: they need 8.0 or more and a driver of CUDA 11.4 or newer, this one is of %d.%d (%s)"
-                            .formatted(file, device,
-                                    device.name(), device.capability() / 10.0, device.driver().version() / 1000,
-                                    device.driver().version() % 1000 / 10, e.getMessage()));
+                    "the kernels of %s.cu do not run on %s: they need 8.0 or more and a driver of CUDA 11.4 or newer, this one is of %d.%d (%s)"
+                            .formatted(file, chip(), version / 1000, version % 1000 / 10, e.getMessage()));
+        }
+    }
+
+    private byte[] compiled(String file) {
+        Nvrtc compiler = Nvrtc.find().orElseThrow(() -> new TensorException(
+                "this build of Graft has no compiled CUDA kernels, and there is no NVRTC to compile them here: build Graft where nvcc is on the PATH, or install CUDA's libnvrtc (of 12 or 13) where the system finds libraries, or name it with -Dgraft.cuda.nvrtc=PATH"));
+        String chip = "sm_" + device.capability() + (device.capability() == 90 ? "a" : "");
+        try {
+            return compiler.compile(file + ".cu", files.source(file), files.headers(), chip);
+        } catch (IllegalArgumentException e) {
+            throw new TensorException(e.getMessage());
         }
     }
 

@@ -134,6 +134,12 @@ final class Launch {
         if (n > 0) run((int) Math.min(Math.ceilDiv(n, THREADS), 32L * device.multiprocessors()), 1, 1, THREADS);
     }
 
+    /// As [#over], for each of `rows` alike: their number is the second of a block.
+    void rowsOver(long n, int rows) {
+        if (n > 0 && rows > 0)
+            run((int) Math.min(Math.ceilDiv(n, THREADS), Math.max(1, 32L * device.multiprocessors() / rows)), rows, 1, THREADS);
+    }
+
     /// A block of 256 threads for each row, or a warp where rows are short.
     void rows(long rows, boolean isShort) {
         if (rows > 0) run(Math.toIntExact(isShort ? Math.ceilDiv(rows, THREADS / 32) : rows), 1, 1, THREADS);

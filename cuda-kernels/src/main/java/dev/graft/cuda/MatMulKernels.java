@@ -4,28 +4,37 @@ import static dev.graft.cuda.CudaKernel.Parameter.I32;
 import static dev.graft.cuda.CudaKernel.Parameter.I64;
 import static dev.graft.cuda.CudaKernel.Parameter.OPERAND;
 import static dev.graft.cuda.CudaKernel.Parameter.POINTER;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.graft.cuda.CudaKernel.Parameter;
+import dev.graft.cuda.driver.Blas;
+import dev.graft.cuda.driver.Driver;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.backend.View;
+import dev.graft.tensor.op.AddMm;
 import dev.graft.tensor.op.MatMul;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
-/// Launches matmul.cu, gemv.cu, planes.cu and gemm_mma.cu: chooses among them.
+/// Launches matmul.cu, gemv.cu, planes.cu, gemm_mma.cu and gemm_wgmma.cu, or calls cuBLAS in the last two's place: chooses among them.
 final class MatMulKernels {
-    private static final Parameter MATRICES = Parameter.struct(OPERAND.size() + 16), PLANES_OF = Parameter.struct(32);
-    private static final CudaKernel MATMUL_F32 = CudaKernel.declare("matmul_f32", MATRICES, MATRICES, POINTER, I32, I32, I32, I64),
+    private static final Parameter MATRICES = Parameter.struct(OPERAND.size() + 16), PLANES_OF = Parameter.struct(32),
+            AFTER = Parameter.struct(16), TENSOR_MAP = new Parameter(128, 64), STEPS = new Parameter(8, 4);
+    private static final CudaKernel MATMUL_F32 = CudaKernel.declare("matmul_f32", MATRICES, MATRICES, POINTER, AFTER, I32, I32, I32, I64),
             MATMUL_F64 = CudaKernel.declare("matmul_f64", MATRICES, MATRICES, POINTER, I32, I32, I32, I64),
             PLANES = CudaKernel.declare("planes", OPERAND, I64, I64, I32, I32, POINTER, I32, I32, I64),
-            GEMM = CudaKernel.declareShared("gemm_mma", 3 * 2 * 128 * (32 + 8) * 2, PLANES_OF, PLANES_OF, POINTER, I32, I32, I32, I32, I32,
-                    I64);
+            GEMM = CudaKernel.declareShared("gemm_mma", 3 * 2 * 128 * (32 + 8) * 2, PLANES_OF, PLANES_OF, POINTER, AFTER, I32, I32, I32,
+                    I32,
+                    I32, I64),
+            WGMMA = CudaKernel.declareShared("gemm_wgmma", 4 * 2 * 128 * 64 * 2, TENSOR_MAP, TENSOR_MAP, STEPS, STEPS, POINTER, AFTER,
+                    I32, I32, I32, I32, I32);
     private static final Map<DType, CudaKernel> GEMV_1 = gemv("_1"), GEMV_8 = gemv("_8");
     private static final int MOST_BLOCKS = 65_535;
 
@@ -41,7 +50,7 @@ final class MatMulKernels {
     private static Map<DType, CudaKernel> gemv(String rows) {
         Map<DType, CudaKernel> kernels = new EnumMap<>(DType.class);
         for (DType type : List.of(DType.F32, DType.BF16, DType.F16))
-            kernels.put(type, CudaKernel.declare("gemv_" + type + rows, POINTER, POINTER, POINTER, I32, I32, I32, I64));
+            kernels.put(type, CudaKernel.declare("gemv_" + type + rows, POINTER, POINTER, POINTER, AFTER, I32, I32, I32, I64));
         return kernels;
     }
 
@@ -84,6 +93,25 @@ final class MatMulKernels {
         }
     }
 
+    /// What becomes of a product: `plus + scale · a b`.
+    ///
+    /// @param plus as the result, or null
+    private record After(View plus, double scale) {
+        static final After NOTHING = new After(null, 1);
+
+        void write(MemorySegment to) {
+            to.set(JAVA_LONG, 0, plus == null ? 0 : Launch.address(plus));
+            to.set(JAVA_FLOAT, 8, (float) scale);
+        }
+    }
+
+    static void addMm(AddMm op, List<View> in, List<View> out) {
+        View y = in.get(0), h = in.get(1), b = in.get(2), z = out.getFirst();
+        int rows = Math.toIntExact(h.rows());
+        product(new Matrices(h.reshape(Shape.of(rows, h.dim(-1)))), new Matrices(b).transposed(), z.reshape(Shape.of(rows, z.dim(-1))),
+                Shape.SCALAR, new After(y, op.alpha()));
+    }
+
     static void run(MatMul op, View left, View right, View out) {
         Matrices a = new Matrices(left), b = new Matrices(right);
         if (op.transposeA()) a = a.transposed();
@@ -93,11 +121,11 @@ final class MatMulKernels {
         if (isOneWeight) {                                                       // a weight for the whole batch: one product
             Matrices joined = a.expanded(batch).joined();
             if (joined != null) {
-                product(joined, new Matrices(last(b.view)), out.reshape(Shape.of(joined.rows(), b.columns())), Shape.SCALAR);
+                product(joined, new Matrices(last(b.view)), out.reshape(Shape.of(joined.rows(), b.columns())), Shape.SCALAR, After.NOTHING);
                 return;
             }
         }
-        product(a.expanded(batch), b.expanded(batch), out, batch);
+        product(a.expanded(batch), b.expanded(batch), out, batch, After.NOTHING);
     }
 
     private static View last(View v) {
@@ -106,22 +134,27 @@ final class MatMulKernels {
     }
 
     /// @param batch of all three
-    private static void product(Matrices a, Matrices b, View out, Shape batch) {
+    private static void product(Matrices a, Matrices b, View out, Shape batch, After after) {
         int m = a.rows(), k = a.columns(), n = b.columns();
         if (out.size() == 0) return;
         if (k == 0) {
             Temporary.device(out).fill(Launch.address(out), (byte) 0, out.spec().bytes());
-        } else if (out.dtype() == DType.F32 && batch.size() == 1 && m <= FEW_ROWS && isWeight(b, k)) {
-            rows(a, b, out);
-        } else if (out.dtype() == DType.F32 && m >= LEAST_ROWS && n >= LEAST_COLUMNS && k >= LEAST_TERMS && batch.size() <= MOST_BLOCKS) {
-            onTensorCores(a, b.transposed(), out, batch);
-        } else {
-            Launch launch = (out.dtype() == DType.F64 ? MATMUL_F64 : MATMUL_F32).on(Temporary.device(out));
-            write(launch, a);
-            write(launch, b);
-            launch.pointer(out).i32(m).i32(n).i32(k).i64(batch.size()).run(Math.ceilDiv(n, 64), Math.ceilDiv(m, 64),
-                    (int) Math.min(batch.size(), MOST_BLOCKS), 256);
-        }
+        } else
+            if (out.dtype() == DType.F32 && batch.size() == 1 && (m <= FEW_ROWS || n < LEAST_COLUMNS && m <= FEW_ROWS * MOST_BLOCKS)
+                    && isWeight(b, k)) {
+                        rows(a, b, out, after);
+                    } else
+                if (out.dtype() == DType.F32 && m >= LEAST_ROWS && n >= LEAST_COLUMNS && k >= LEAST_TERMS && batch.size() <= MOST_BLOCKS) {
+                    onTensorCores(a, b.transposed(), out, batch, after);
+                } else {
+                    Launch launch = (out.dtype() == DType.F64 ? MATMUL_F64 : MATMUL_F32).on(Temporary.device(out));
+                    write(launch, a);
+                    write(launch, b);
+                    launch.pointer(out);
+                    if (out.dtype() == DType.F32) after.write(launch.struct(AFTER));
+                    launch.i32(m).i32(n).i32(k).i64(batch.size()).run(Math.ceilDiv(n, 64), Math.ceilDiv(m, 64),
+                            (int) Math.min(batch.size(), MOST_BLOCKS), 256);
+                }
     }
 
     private static void write(Launch launch, Matrices x) {
@@ -136,20 +169,27 @@ final class MatMulKernels {
         return b.view.stride(-2) == 1 && (b.columns() == 1 || b.view.stride(-1) >= k) && Pair.isSingle(b.view.dtype());
     }
 
-    private static void rows(Matrices a, Matrices b, View out) {
+    private static void rows(Matrices a, Matrices b, View out, After after) {
         Spec spec = new Spec(Shape.of(a.rows(), a.columns()), DType.F32);
         Device device = Temporary.device(out);
         boolean isPlain = a.view.dtype() == DType.F32 && a.view.isContiguous();
         try (Temporary copy = isPlain ? Temporary.contiguous(a.view) : Temporary.of(device, spec)) {
             if (!isPlain) CopyKernels.cast(a.view, copy.view().reshape(a.view.shape()));
             CudaKernel kernel = (a.rows() == 1 ? GEMV_1 : GEMV_8).get(b.view.dtype());
-            kernel.on(device).pointer(copy.view()).pointer(b.view).pointer(out).i32(a.rows()).i32(b.columns()).i32(a.columns())
-                    .i64(b.view.stride(-1)).run(Math.ceilDiv(b.columns(), 8), 1, 1, 256);
+            Launch launch = kernel.on(device).pointer(copy.view()).pointer(b.view).pointer(out);
+            after.write(launch.struct(AFTER));
+            launch.i32(a.rows()).i32(b.columns()).i32(a.columns()).i64(b.view.stride(-1))
+                    .run(Math.ceilDiv(b.columns(), 8), Math.ceilDiv(a.rows(), FEW_ROWS), 1, 256);
         }
     }
 
     /// A batch of matrices as planes in bf16 (planes.cu).
-    private record Planes(Temporary memory, long address, int count, long plane, long batch, int pitch) implements AutoCloseable {
+    ///
+    /// @param plane numbers from plane to plane
+    /// @param batch numbers from matrix to matrix
+    /// @param pitch numbers from row to row
+    /// @param rows of each matrix
+    private record Planes(Temporary memory, long address, int count, long plane, long batch, int pitch, int rows) implements AutoCloseable {
         /// @param x [...batch, rows, terms]
         static Planes of(Matrices x, Shape batch) {
             View v = x.view;
@@ -159,7 +199,7 @@ final class MatMulKernels {
             if (isPlane) {
                 v.storage().retain();
                 return new Planes(new Temporary((DeviceStorage) v.storage(), v), Launch.address(v), 1, 0,
-                        batch.size() == 1 ? 0 : v.stride(0), (int) v.stride(-2));
+                        batch.size() == 1 ? 0 : v.stride(0), (int) v.stride(-2), x.rows());
             }
             int count = v.dtype() == DType.F32 ? 3 : v.dtype() == DType.F16 ? 2 : 1, pitch = Math.ceilDiv(x.columns(), 8) * 8;
             long each = (long) x.rows() * pitch, plane = each * batch.size();
@@ -168,7 +208,11 @@ final class MatMulKernels {
             PLANES.on(device).operand(x.firsts()).i64(v.stride(-2)).i64(v.stride(-1)).i32(x.rows()).i32(x.columns())
                     .pointer(memory.storage().address()).i32(count).i32(pitch).i64(plane)
                     .run(Math.ceilDiv(pitch, 32), Math.ceilDiv(x.rows(), 32), (int) batch.size(), 256);
-            return new Planes(memory, memory.storage().address(), count, plane, each, pitch);
+            return new Planes(memory, memory.storage().address(), count, plane, each, pitch, x.rows());
+        }
+
+        long plane(int i) {
+            return address + 2 * plane * i;
         }
 
         void write(MemorySegment to) {
@@ -179,6 +223,21 @@ final class MatMulKernels {
             to.set(JAVA_INT, 28, 0);
         }
 
+        /// Whether all rows there are lie at equal distances, as a tensor map has it.
+        boolean isOneMatrix() {
+            return plane % pitch == 0 && batch % pitch == 0;
+        }
+
+        void writeMap(Driver driver, MemorySegment to, int matrices, int k) {
+            driver.encodeTensorMap(to, address, (count - 1) * plane / pitch + (matrices - 1) * batch / pitch + rows, k, 2L * pitch, 128,
+                    64);
+        }
+
+        void writeSteps(MemorySegment to) {
+            to.set(JAVA_INT, 0, (int) (plane / pitch));
+            to.set(JAVA_INT, 4, (int) (batch / pitch));
+        }
+
         @Override
         public void close() {
             memory.close();
@@ -186,7 +245,7 @@ final class MatMulKernels {
     }
 
     /// @param b transposed: [...batch, columns, terms]
-    private static void onTensorCores(Matrices a, Matrices b, View out, Shape batch) {
+    private static void onTensorCores(Matrices a, Matrices b, View out, Shape batch, After after) {
         try (Planes x = Planes.of(a, batch); Planes y = Planes.of(b, batch)) {
             int pairs = 0, count = 0;
             for (int order = 2; order >= 0; order--) {                           // the smallest first
@@ -195,12 +254,33 @@ final class MatMulKernels {
                     if (j >= 0 && j < y.count) pairs |= (i | j << 2) << 4 * count++;
                 }
             }
-            Launch launch = GEMM.on(Temporary.device(out));
-            x.write(launch.struct(PLANES_OF));
-            y.write(launch.struct(PLANES_OF));
+            Device device = Temporary.device(out);
             int k = Math.ceilDiv(a.columns(), 8) * 8, m = a.rows(), n = b.rows();
-            launch.pointer(out).i32(m).i32(n).i32(k).i32(pairs).i32(count).i64(batch.size()).run(Math.ceilDiv(n, 128), Math.ceilDiv(m, 128),
-                    (int) batch.size(), 256);
+            int matrices = (int) batch.size(), acrossN = Math.ceilDiv(n, 128), acrossM = Math.ceilDiv(m, 128);
+            Optional<Blas> blas = device.blas();
+            if (blas.isPresent()) {
+                boolean isAdded = after.plus != null;
+                if (isAdded) device.copy(Launch.address(out), Launch.address(after.plus), out.spec().bytes());
+                for (int i = 0; i < count; i++) {
+                    int pair = pairs >> 4 * i;
+                    device.gemm(blas.get(), m, n, k, x.plane(pair & 3), x.pitch, x.batch, y.plane(pair >> 2 & 3), y.pitch, y.batch,
+                            (float) after.scale, i == 0 && !isAdded ? 0 : 1, Launch.address(out), matrices);
+                }
+            } else if (device.capability() == 90 && device.driver().hasTensorMaps() && x.isOneMatrix() && y.isOneMatrix()) {
+                Launch launch = WGMMA.on(device);
+                x.writeMap(device.driver(), launch.struct(TENSOR_MAP), matrices, k);
+                y.writeMap(device.driver(), launch.struct(TENSOR_MAP), matrices, k);
+                x.writeSteps(launch.struct(STEPS));
+                y.writeSteps(launch.struct(STEPS));
+                after.write(launch.pointer(out).struct(AFTER));
+                launch.i32(m).i32(n).i32(k).i32(pairs).i32(count).run(acrossN, acrossM, matrices, 384);
+            } else {
+                Launch launch = GEMM.on(device);
+                x.write(launch.struct(PLANES_OF));
+                y.write(launch.struct(PLANES_OF));
+                after.write(launch.pointer(out).struct(AFTER));
+                launch.i32(m).i32(n).i32(k).i32(pairs).i32(count).i64(matrices).run(acrossN, acrossM, matrices, 256);
+            }
         }
     }
 }

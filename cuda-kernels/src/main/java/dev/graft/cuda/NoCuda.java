@@ -37,7 +37,7 @@ record NoCuda(String why) implements Backend {
     }
 
     @Override
-    public Storage allocate(long bytes) {
+    public Storage allocate(long bytes, String holder) {
         throw absent();
     }
 

@@ -5,6 +5,7 @@ import static dev.graft.cuda.CudaKernel.Parameter.I32;
 import static dev.graft.cuda.CudaKernel.Parameter.I64;
 import static dev.graft.cuda.CudaKernel.Parameter.POINTER;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.graft.cuda.CudaKernel.Parameter;
 import dev.graft.tensor.DType;
@@ -22,8 +23,9 @@ import java.util.List;
 final class OptimizerKernels {
     private static final int ADAM_BYTES = 24;
     private static final Parameter ADAM = new Parameter(ADAM_BYTES, 4);
-    private static final CudaKernel ADAMW = CudaKernel.declare("adamw_f32", ADAM, POINTER, POINTER, POINTER, POINTER, POINTER, POINTER,
-            POINTER, I64),
+    private static final int MOST = 56, LEARNED_BYTES = 64;
+    private static final Parameter MANY = Parameter.struct(MOST * LEARNED_BYTES);
+    private static final CudaKernel ADAMW = CudaKernel.declare("adamw_f32", ADAM, MANY),
             MOMENTS = CudaKernel.declare("adam_moments_f32", F32, F32, POINTER, POINTER, POINTER, POINTER, POINTER, I64),
             MOFO = CudaKernel.declare("mofo_f32", ADAM, F32, POINTER, POINTER, POINTER, POINTER, I64),
             BEGIN = CudaKernel.declare("kth_largest_begin", POINTER, I64),
@@ -36,13 +38,25 @@ final class OptimizerKernels {
     }
 
     static void adamW(AdamWStep op, List<View> in, List<View> out) {
-        View p = out.getFirst();
-        Launch launch = ADAMW.on(Temporary.device(p));
-        write(launch.struct(ADAM), 1 - op.beta1(), 1 - op.beta2(), op.lr() / op.correction(op.beta1()),
-                1 / Math.sqrt(op.correction(op.beta2())), 1 - op.lr() * op.weightDecay(), op.eps());
-        in.forEach(launch::pointer);
-        out.forEach(launch::pointer);
-        launch.i64(p.size()).over(p.size());
+        Device device = Temporary.device(out.getFirst());
+        int tensors = in.size() / 4;
+        for (int first = 0; first < tensors; first += MOST) {
+            int count = Math.min(MOST, tensors - first);
+            Launch launch = ADAMW.on(device);
+            write(launch.struct(ADAM), 1 - op.beta1(), 1 - op.beta2(), op.lr() / op.correction(op.beta1()),
+                    1 / Math.sqrt(op.correction(op.beta2())), 1 - op.lr() * op.weightDecay(), op.eps());
+            MemorySegment many = launch.struct(MANY);
+            long largest = 0;
+            for (int i = 0; i < count; i++) {
+                MemorySegment one = many.asSlice((long) i * LEARNED_BYTES, LEARNED_BYTES);
+                for (int k = 0; k < 4; k++) one.setAtIndex(JAVA_LONG, k, Launch.address(in.get(k * tensors + first + i)));
+                for (int k = 0; k < 3; k++) one.setAtIndex(JAVA_LONG, 4 + k, Launch.address(out.get(k * tensors + first + i)));
+                long n = in.get(first + i).size();
+                one.setAtIndex(JAVA_LONG, 7, n);
+                largest = Math.max(largest, n);
+            }
+            launch.rowsOver(largest, count);
+        }
     }
 
     static void moments(AdamMoments op, List<View> in, List<View> out) {

@@ -13,13 +13,15 @@ import java.nio.file.Path;
 /// The stand-in driver, besides what a driver does.
 @SuppressWarnings("restricted") // the stand-in is ours
 final class Emulator {
-    private final MethodHandle fail, clear;
+    private final MethodHandle fail, clear, say;
 
     private Emulator(SymbolLookup library) {
         Linker linker = Linker.nativeLinker();
         fail = linker.downcallHandle(library.findOrThrow("emulation_fail"),
                 FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_INT));
         clear = linker.downcallHandle(library.findOrThrow("emulation_clear"), FunctionDescriptor.ofVoid());
+        say = linker.downcallHandle(library.findOrThrow("emulation_say"),
+                FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.ADDRESS));
     }
 
     /// Whether the tests run on it, in its checked build or the fast one.
@@ -32,17 +34,27 @@ final class Emulator {
         return new Emulator(SymbolLookup.libraryLookup(System.getProperty("graft.cuda.driver"), Arena.global()));
     }
 
-    /// Lets a call fail, after so many that do not.
-    void fail(String call, int after, int result) {
+    /// Lets the next calls of this name fail, so many times.
+    void fail(String call, int result, int times) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment name = arena.allocateFrom(call);
-            fail.invokeExact(name, after, result);
+            fail.invokeExact(name, result, times);
         } catch (Throwable t) {
             throw new AssertionError(t);
         }
     }
 
-    /// Forgets errors that stay, and work that waits.
+    /// Sets one of the variables of the environment that the driver heeds (driver.cpp), until [#clear].
+    void say(String variable, String value) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocateFrom(variable), text = arena.allocateFrom(value);
+            say.invokeExact(name, text);
+        } catch (Throwable t) {
+            throw new AssertionError(t);
+        }
+    }
+
+    /// Forgets errors that stay, work that waits, and what was said.
     void clear() {
         try {
             clear.invokeExact();

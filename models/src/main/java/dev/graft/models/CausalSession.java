@@ -276,8 +276,16 @@ public final class CausalSession implements Session {
             throw new TensorException(
                     "[generate] the prompts were read with %d virtual tokens, and the model has %d now; read them again".formatted(
                             virtual, model.virtualTokens()));
-        int rows = texts.length, end = length + columns;
-        int[] after = IntStream.range(0, rows).map(b -> texts[b] + more[b]).toArray();
+        int end = length + columns;
+        int[] after = IntStream.range(0, texts.length).map(b -> texts[b] + more[b]).toArray();
+        if (columns == 1) backend.together("decode", () -> read(ids, after, columns, turns, end));
+        else read(ids, after, columns, turns, end);
+        texts = after;
+        length = end;
+    }
+
+    private void read(int[] ids, int[] after, int columns, int[] turns, int end) {
+        int rows = after.length;
         boolean padded = Arrays.stream(after).anyMatch(text -> text < end);
         try (var _ = Scope.open(backend); var _ = Scope.untracked()) {
             Tensor mask = padded ? Tensor.of(table(rows, end, (b, s) -> s < end - after[b] ? 0 : 1), rows, end) : null;
@@ -289,8 +297,6 @@ public final class CausalSession implements Session {
             int vocab = flat.length / rows;
             logits = Arrays.stream(places).mapToObj(b -> Arrays.copyOfRange(flat, b * vocab, (b + 1) * vocab)).toArray(float[][]::new);
         }
-        texts = after;
-        length = end;
     }
 
     private interface Cell {

@@ -3,13 +3,13 @@ package dev.graft.models;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.graft.tensor.Backends;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.ShapeException;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
-import dev.graft.tensor.backend.HostMemory;
 import dev.graft.tensor.backend.Storage;
 import java.util.HashSet;
 import java.util.Set;
@@ -110,7 +110,7 @@ class KvCacheTest {
 
     @Test
     void closingGivesTheMemoryBack() {
-        long before = HostMemory.shared().stats().live();
+        long before = Backends.best().memory().live();
         try (KvCache cache = new KvCache(1000)) {
             try (var _ = Scope.open()) {
                 append(cache, 0, 1, 128, 2);
@@ -119,9 +119,9 @@ class KvCacheTest {
                 append(cache, 0, 1, 28, 4);
             }
             assertThat(cache.bytes()).isEqualTo(2L * 4 * 256 * HEADS * DIM * 4);
-            assertThat(HostMemory.shared().stats().live() - before).as("what was outgrown is let go").isEqualTo(cache.bytes());
+            assertThat(Backends.best().memory().live() - before).as("what was outgrown is let go").isEqualTo(cache.bytes());
         }
-        assertThat(HostMemory.shared().stats().live()).isEqualTo(before);
+        assertThat(Backends.best().memory().live()).isEqualTo(before);
     }
 
     private static KeysValues append(KvCache cache, int layer, float value, int tokens, int rows) {

@@ -5,6 +5,7 @@ import dev.graft.nn.LayerHook;
 import dev.graft.nn.Parameter;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.AddMm;
 import dev.graft.tensor.op.Dropout;
 import java.util.function.BinaryOperator;
 import java.util.function.Supplier;
@@ -57,16 +58,16 @@ sealed interface Part {
     record LowRank(Parameter a, Parameter b, double s, double dropout) implements Part {
         @Override
         public Tensor after(Tensor x, Tensor y) {
-            return y.add(delta(x, s));
+            return plus(x, y, s);
         }
 
         @Override
         public LayerHook hook(double weight) {
-            return (x, next) -> Scope.result(() -> next.apply(x).add(delta(x, s * weight)));
+            return (x, next) -> Scope.result(() -> plus(x, next.apply(x), s * weight));
         }
 
-        private Tensor delta(Tensor x, double factor) {
-            return Dropout.of(x, dropout).matmulT(a.value()).mul(factor).matmulT(b.value());  // the factor on [.., r] rather than on [.., out]
+        private Tensor plus(Tensor x, Tensor y, double factor) {
+            return new AddMm(factor).apply(y, Dropout.of(x, dropout).matmulT(a.value()), b.value());
         }
     }
 

@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.TestFactory;
@@ -34,11 +35,14 @@ class AdapterGoldenTest {
     private static final List<String> LLM_ADAPTERS = List.of("series-h", "series-h-relu", "series-p", "parallel", "parallel-mlp",
             "scaled-parallel",
             "scaled-parallel-learned");
+    /// Methods that are trained for ten steps: all, but on an emulated GPU, where a step takes a second.
+    private static final Pattern TRAINS = Pattern.compile(System.getProperty("graft.golden.trains", ".*"));
     private static final int IGNORED = -100;
     /// What ten steps are compared with, losses and logits alike, as the goldens' page says.
     private static final double TRAINED = 1e-3;
     /// Ten steps at scale 4 and rate 1e-2 amplify rounding: moving the adapter's first weights by half a unit in the last place (6e-8) moves these
-    /// logits by 4.5e-3 on the reference backend, and those of every other case by at most 5e-5.
+    /// logits by 4.5e-3 on the reference backend, and those of every other case by at most 5e-5. And the reference backend, in double precision, ends 2.4e-3 from PyTorch's logits for BLOOM's parallel adapters
+    /// (LLaMA's: 2.4e-5, GPT-J's: 2.4e-6): AdamW divides a gradient that is rounding alone by its own size.
     private static final double STIFF = 1e-2;
 
     private record Case(String base, String folder) {
@@ -47,6 +51,10 @@ class AdapterGoldenTest {
         /// compares all ten steps in double precision.
         boolean isChaotic() {
             return folder.endsWith("/randlora");
+        }
+
+        boolean isStiff() {
+            return folder.endsWith("/scaled-parallel") || folder.equals("llm-adapters/bloom-h4/parallel");
         }
 
         @Override
@@ -111,26 +119,27 @@ class AdapterGoldenTest {
 
     @TestFactory
     Stream<DynamicTest> tenStepsOfTrainingAgree() {
-        return cases().map(c -> test(c, (golden, model, peft) -> {
-            List<Double> losses = new ArrayList<>();
-            try (AdamW optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT.withWeightDecay(0.01))) {
-                for (int step = 0; step < 10; step++) {
-                    try (Tape tape = Tape.training(1)) {
-                        Tensor loss = loss(model, golden);
-                        losses.add(loss.item());
-                        try (Grads grads = tape.backward(loss)) {
-                            optimizer.step(grads, 1e-2);
+        return cases().filter(c -> TRAINS.matcher(c.folder.substring(c.folder.lastIndexOf('/') + 1)).matches())
+                .map(c -> test(c, (golden, model, peft) -> {
+                    List<Double> losses = new ArrayList<>();
+                    try (AdamW optimizer = new AdamW(peft.parameters(), AdamW.Config.DEFAULT.withWeightDecay(0.01))) {
+                        for (int step = 0; step < 10; step++) {
+                            try (Tape tape = Tape.training(1)) {
+                                Tensor loss = loss(model, golden);
+                                losses.add(loss.item());
+                                try (Grads grads = tape.backward(loss)) {
+                                    optimizer.step(grads, 1e-2);
+                                }
+                            }
                         }
                     }
-                }
-            }
-            float[] expected = golden.floats("train.losses");
-            for (int i = 0; i < (c.isChaotic() ? 2 : 10); i++)
-                assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
-            if (c.isChaotic()) return;
-            GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"),
-                    c.folder.endsWith("/scaled-parallel") ? STIFF : TRAINED);
-        }));
+                    float[] expected = golden.floats("train.losses");
+                    for (int i = 0; i < (c.isChaotic() ? 2 : 10); i++)
+                        assertThat(losses.get(i)).as("loss %d", i).isCloseTo(expected[i], within(expected[i]));
+                    if (c.isChaotic()) return;
+                    GoldenTensors.check("train.logits", logits(model, golden), golden.floats("train.logits"),
+                            c.isStiff() ? STIFF : TRAINED);
+                }));
     }
 
     private static org.assertj.core.data.Offset<Double> within(double expected) {

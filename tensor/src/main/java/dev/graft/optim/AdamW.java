@@ -6,6 +6,8 @@ import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.AdamWStep;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -43,17 +45,23 @@ public final class AdamW implements Optimizer.ByGradients {
     @Override
     public void step(Grads grads, double learningRate) {
         long step = moments.next();
+        Map<Groups.Group, List<Parameter>> learning = new LinkedHashMap<>();
+        for (Parameter p : parameters()) {
+            if (grads.find(p) != null) learning.computeIfAbsent(groups.of(p), _ -> new ArrayList<>()).add(p);
+        }
         try (var _ = Scope.untracked()) {
-            for (Parameter p : parameters()) {
-                Tensor g = grads.find(p);
-                if (g == null) continue;
-                Groups.Group group = groups.of(p);
+            learning.forEach((group, all) -> {
                 AdamWStep op = new AdamWStep(learningRate * group.rate(), config.beta1, config.beta2, config.eps,
                         config.weightDecay * group.decay(), step);
-                Moments.Pair m = moments.of(p);
-                Engine.update(op, List.of(p.value(), m.first(), m.second(), g.contiguous()), List.of(p.value(), m.first(), m.second()));
-                p.settle();
-            }
+                List<Tensor> in = new ArrayList<>();
+                all.forEach(p -> in.add(p.value()));
+                all.forEach(p -> in.add(moments.of(p).first()));
+                all.forEach(p -> in.add(moments.of(p).second()));
+                List<Tensor> out = List.copyOf(in);
+                all.forEach(p -> in.add(grads.find(p).contiguous()));
+                Engine.update(op, in, out);
+                all.forEach(Parameter::settle);
+            });
         }
     }
 

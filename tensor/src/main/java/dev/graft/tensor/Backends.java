@@ -14,6 +14,8 @@ public final class Backends {
     private static final List<Backend> ALL = ServiceLoader.load(BackendProvider.class, Backends.class.getClassLoader()).stream()
             .flatMap(p -> p.get().backends().stream()).sorted(Comparator.comparingInt(Backend::preference).reversed()).toList();
 
+    private static volatile Backend best;
+
     private Backends() {
     }
 
@@ -22,9 +24,18 @@ public final class Backends {
         return ALL;
     }
 
-    /// The one that `graft.backend` names, else the best available.
+    /// The one that `graft.backend` names, else the best available; the same as long as the program runs.
     public static Backend best() {
-        return Best.CHOSEN;
+        Backend chosen = best;
+        if (chosen == null) best = chosen = choose();
+        return chosen;
+    }
+
+    private static Backend choose() {
+        String wish = System.getProperty("graft.backend");
+        if (wish != null) return named(wish);
+        return ALL.stream().filter(Backend::isAvailable).findFirst()
+                .orElseThrow(() -> new TensorException("no backend found; is the graft-tensor jar complete?"));
     }
 
     public static Backend named(String name) {
@@ -36,16 +47,5 @@ public final class Backends {
 
     private static String names() {
         return ALL.stream().map(Backend::name).collect(Collectors.joining(", ", "[", "]"));
-    }
-
-    private static final class Best {
-        static final Backend CHOSEN = choose();
-
-        private static Backend choose() {
-            String wish = System.getProperty("graft.backend");
-            if (wish != null) return named(wish);
-            return ALL.stream().filter(Backend::isAvailable).findFirst()
-                    .orElseThrow(() -> new TensorException("no backend found; is the graft-tensor jar complete?"));
-        }
     }
 }

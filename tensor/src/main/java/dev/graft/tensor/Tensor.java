@@ -51,7 +51,7 @@ public final class Tensor {
 
     static Tensor allocate(Spec spec, Backend backend, String origin) {
         Scope scope = Scope.current(origin);
-        return new Tensor(View.of(backend.allocate(spec.bytes()), spec), backend, origin, scope);
+        return new Tensor(View.of(backend.allocate(spec.bytes(), origin), spec), backend, origin, scope);
     }
 
     /// Another handle on memory that somebody holds already.

@@ -3,7 +3,7 @@ package dev.graft.cuda.driver;
 /// A call of CUDA's driver that failed.
 public final class CudaException extends RuntimeException {
     /// Some of the driver's results.
-    public static final int OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500;
+    public static final int OUT_OF_MEMORY = 2, NO_DEVICE = 100, NOT_FOUND = 500, GRAPH_EXEC_UPDATE_FAILURE = 910;
 
     private final int code;
 

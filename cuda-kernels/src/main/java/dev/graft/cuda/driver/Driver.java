@@ -1,6 +1,7 @@
 package dev.graft.cuda.driver;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /// The calls of CUDA's driver that Graft makes, in the names and meanings of the [driver API](https://docs.nvidia.com/cuda/cuda-driver-api/). Contexts, streams, modules, functions, events and addresses on
 /// the device are numbers. What fails throws a [CudaException].
@@ -89,17 +90,37 @@ public interface Driver {
     /// Milliseconds from one recorded event to another.
     float elapsed(long from, long to);
 
+    /// From now on what is asked of the stream is written down, not done.
     void beginCapture(long stream);
 
-    /// What was asked of the stream since [#beginCapture], ready to be launched as a whole.
+    /// What was asked of the stream since [#beginCapture].
     long endCapture(long stream);
 
-    void launchGraph(long graph, long stream);
-
     void destroyGraph(long graph);
+
+    /// A graph made ready to be launched.
+    long instantiate(long graph);
+
+    /// Puts the numbers of a graph into one that was made ready before; false, and nothing done, when more than these differs, or with a driver before CUDA 12.
+    boolean update(long executable, long graph);
+
+    void launchGraph(long executable, long stream);
+
+    void destroyExecutable(long executable);
+
+    // ---- what not every driver or binding has ----
+
+    /// Whether [#encodeTensorMap] can be called: with a driver of CUDA 12 or newer.
+    boolean hasTensorMaps();
 
     /// Writes the description of a matrix `[rows, columns]` of 16-bit numbers for the tensor memory accelerator: 128 bytes.
     ///
     /// @param pitch bytes from row to row
     void encodeTensorMap(MemorySegment to, long address, long rows, long columns, long pitch, int boxRows, int boxColumns);
+
+    /// NVIDIA's cuBLAS by the same binding, where there is one.
+    ///
+    /// @param path of its library; null for the system's
+    /// @throws IllegalArgumentException when a path is given and there is no such library
+    Optional<Blas> blas(String path);
 }

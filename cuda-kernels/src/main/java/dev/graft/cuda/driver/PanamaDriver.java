@@ -15,6 +15,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /// The driver through `java.lang.foreign`: one handle for each function of `libcuda.so.1`, by the names that the library exports. A call costs some ten nanoseconds.
 public final class PanamaDriver implements Driver {
@@ -36,7 +37,7 @@ public final class PanamaDriver implements Driver {
             memHostAlloc, memFreeHost, memcpyHtoD, memcpyDtoH, memcpyDtoD, memset, moduleLoadData, moduleUnload, moduleGetFunction,
             funcGetParamInfo, funcSetAttribute, launchKernel, streamCreate,
             streamSynchronize, eventCreate, eventRecord, eventSynchronize, eventDestroy, eventElapsedTime, beginCapture, endCapture,
-            graphInstantiate, graphLaunch, graphDestroy, graphExecDestroy,
+            graphInstantiate, graphExecUpdate, graphLaunch, graphDestroy, graphExecDestroy,
             tensorMapEncodeTiled;
 
     /// Finds all functions, and starts the driver.
@@ -80,11 +81,13 @@ public final class PanamaDriver implements Driver {
         beginCapture = bind("cuStreamBeginCapture_v2", HANDLE, INT);
         endCapture = bind("cuStreamEndCapture", HANDLE, POINTER);
         graphInstantiate = bind("cuGraphInstantiateWithFlags", POINTER, HANDLE, JAVA_LONG);
+        graphExecUpdate = library.find("cuGraphExecUpdate_v2").isEmpty() ? null
+                : bind("cuGraphExecUpdate_v2", HANDLE, HANDLE, POINTER);
         graphLaunch = bind("cuGraphLaunch", HANDLE, HANDLE);
         graphDestroy = bind("cuGraphDestroy", HANDLE);
         graphExecDestroy = bind("cuGraphExecDestroy", HANDLE);
-        tensorMapEncodeTiled = bind("cuTensorMapEncodeTiled", POINTER, INT, INT, HANDLE, POINTER, POINTER, POINTER, POINTER, INT, INT, INT,
-                INT);
+        tensorMapEncodeTiled = library.find("cuTensorMapEncodeTiled").isEmpty() ? null
+                : bind("cuTensorMapEncodeTiled", POINTER, INT, INT, HANDLE, POINTER, POINTER, POINTER, POINTER, INT, INT, INT, INT);
         MethodHandle init = bind("cuInit", INT);
         call("cuInit", () -> (int) init.invokeExact(0));
     }
@@ -279,12 +282,7 @@ public final class PanamaDriver implements Driver {
     public void launch(long function, int gridX, int gridY, int gridZ, int threads, int sharedBytes, long stream, MemorySegment arguments,
             long argumentBytes) {
         MemorySegment extra = scratch.get();
-        extra.set(JAVA_LONG, 0, 1);                                              // CU_LAUNCH_PARAM_BUFFER_POINTER
-        extra.set(JAVA_LONG, 8, arguments.address());
-        extra.set(JAVA_LONG, 16, 2);                                             // CU_LAUNCH_PARAM_BUFFER_SIZE
-        extra.set(JAVA_LONG, 24, extra.address() + 40);
-        extra.set(JAVA_LONG, 32, 0);                                             // CU_LAUNCH_PARAM_END
-        extra.set(JAVA_LONG, 40, argumentBytes);
+        LaunchBuffer.write(extra, arguments, argumentBytes);
         int result;
         try {
             result = (int) launchKernel.invokeExact(function, gridX, gridY, gridZ, threads, 1, 1, sharedBytes, stream, MemorySegment.NULL,
@@ -335,26 +333,61 @@ public final class PanamaDriver implements Driver {
 
     @Override
     public void beginCapture(long stream) {
-        int threadLocal = 1;
-        call("cuStreamBeginCapture", () -> (int) beginCapture.invokeExact(stream, threadLocal));
+        int relaxed = 2;                                                         // other threads and other streams go on as ever
+        call("cuStreamBeginCapture", () -> (int) beginCapture.invokeExact(stream, relaxed));
     }
 
     @Override
     public long endCapture(long stream) {
-        long graph = number("cuStreamEndCapture", to -> () -> (int) endCapture.invokeExact(stream, to));
-        long ready = number("cuGraphInstantiateWithFlags", to -> () -> (int) graphInstantiate.invokeExact(to, graph, 0L));
-        call("cuGraphDestroy", () -> (int) graphDestroy.invokeExact(graph));
-        return ready;
-    }
-
-    @Override
-    public void launchGraph(long graph, long stream) {
-        call("cuGraphLaunch", () -> (int) graphLaunch.invokeExact(graph, stream));
+        return number("cuStreamEndCapture", to -> () -> (int) endCapture.invokeExact(stream, to));
     }
 
     @Override
     public void destroyGraph(long graph) {
-        call("cuGraphExecDestroy", () -> (int) graphExecDestroy.invokeExact(graph));
+        call("cuGraphDestroy", () -> (int) graphDestroy.invokeExact(graph));
+    }
+
+    @Override
+    public long instantiate(long graph) {
+        return number("cuGraphInstantiateWithFlags", to -> () -> (int) graphInstantiate.invokeExact(to, graph, 0L));
+    }
+
+    @Override
+    public boolean update(long executable, long graph) {
+        if (graphExecUpdate == null) return false;
+        MemorySegment why = scratch.get();
+        int result = result(() -> (int) graphExecUpdate.invokeExact(executable, graph, why));
+        if (result == CudaException.GRAPH_EXEC_UPDATE_FAILURE) return false;
+        check("cuGraphExecUpdate", result);
+        return true;
+    }
+
+    @Override
+    public void launchGraph(long executable, long stream) {
+        call("cuGraphLaunch", () -> (int) graphLaunch.invokeExact(executable, stream));
+    }
+
+    @Override
+    public void destroyExecutable(long executable) {
+        call("cuGraphExecDestroy", () -> (int) graphExecDestroy.invokeExact(executable));
+    }
+
+    @Override
+    public boolean hasTensorMaps() {
+        return tensorMapEncodeTiled != null;
+    }
+
+    @Override
+    public Optional<Blas> blas(String path) {
+        if (path != null) return Optional.of(new PanamaBlas(path));
+        for (String name : new String[] {"libcublas.so.13", "libcublas.so.12"}) {
+            try {
+                return Optional.of(new PanamaBlas(name));
+            } catch (IllegalArgumentException _) {
+                continue;                                                        // not here
+            }
+        }
+        return Optional.empty();
     }
 
     @Override

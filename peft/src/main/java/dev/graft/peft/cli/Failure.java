@@ -23,7 +23,8 @@ final class Failure {
             case FileAlreadyExistsException file -> file.getFile() + " exists already";
             case DirectoryNotEmptyException file -> "the folder " + file.getFile() + " is not empty";
             case AccessDeniedException file -> "no permission to use " + file.getFile();
-            case OutOfMemoryError memory -> memory.getMessage() + "; GRAFT_JAVA_OPTS=-Xmx8g would allow a heap of 8 GiB";
+            case OutOfMemoryError heap when "Java heap space".equals(heap.getMessage()) -> heap.getMessage()
+                    + "; GRAFT_JAVA_OPTS=-Xmx8g would allow a heap of 8 GiB";
             case RuntimeException bug when isBug(bug) -> "a mistake in Graft: " + bug + "; --stacktrace says where";
             case Throwable other when other.getMessage() == null -> other.getClass().getName() + "; --stacktrace says where";
             case Throwable other -> other.getMessage();

@@ -1,7 +1,10 @@
 package dev.graft.peft.cli;
 
+import dev.graft.tensor.Backends;
+import dev.graft.tensor.TensorException;
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -33,6 +36,28 @@ public final class Main implements Runnable {
     @Option(names = "--stacktrace", scope = ScopeType.INHERIT, description = "On failure, also print where it came from.")
     private boolean stacktrace;
 
+    @Option(names = "--backend", scope = ScopeType.INHERIT, paramLabel = "NAME",
+            description = "What computes: cpu, cuda:0, cuda:1 … (default: the best there is; graft --version lists them).")
+    private String backend;
+
+    /// How CUDA's driver is called.
+    enum CudaBinding {
+        PANAMA, JCUDA;
+
+        @Override
+        public String toString() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    @Option(names = "--cuda-binding", scope = ScopeType.INHERIT, paramLabel = "NAME",
+            description = "How CUDA's driver is called: panama, or jcuda (default: panama).")
+    private CudaBinding cudaBinding;
+
+    @Option(names = "--cublas", scope = ScopeType.INHERIT, paramLabel = "PATH",
+            description = "The library of cuBLAS; none: multiply matrices with Graft's own kernels (default: cuBLAS where the system has it).")
+    private String cublas;
+
     private Main() {
     }
 
@@ -55,8 +80,24 @@ public final class Main implements Runnable {
         COMMANDS.forEach(command -> line.addSubcommand(new CommandLine(command)));
         return line.setUsageHelpAutoWidth(true)
                 .setCaseInsensitiveEnumValuesAllowed(true)
+                .setExecutionStrategy(Main::run)
                 .setParameterExceptionHandler((e, _) -> misused(e))
                 .setExecutionExceptionHandler((e, command, _) -> failed(e, command));
+    }
+
+    /// What computes is settled before anything does.
+    private static int run(CommandLine.ParseResult command) {
+        Main main = (Main) command.commandSpec().userObject();
+        if (main.cudaBinding != null) System.setProperty("graft.cuda.binding", main.cudaBinding.toString());
+        if (main.cublas != null) System.setProperty("graft.cuda.cublas", main.cublas);
+        if (main.backend != null) {
+            try {
+                System.setProperty("graft.backend", Backends.named(main.backend).name());
+            } catch (TensorException e) {
+                throw new CommandLine.ParameterException(command.commandSpec().commandLine(), e.getMessage());
+            }
+        }
+        return new CommandLine.RunLast().execute(command);
     }
 
     /// `graft` alone.

@@ -11,6 +11,7 @@ import dev.graft.peft.Placements;
 import dev.graft.peft.Targets;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.AddMm;
 import dev.graft.tensor.op.Dropout;
 import java.util.List;
 import java.util.Map;
@@ -74,10 +75,10 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
             at.adds(f::of);
         } else if (BEFORE.contains(module)) {
             Branch f = branch(base.in(), base.in(), at);
-            at.before(x -> x.add(f.of(x)));
+            at.before(f::addTo);
         } else if (AFTER.contains(module)) {
             Branch f = branch(base.out(), base.out(), at);
-            at.after(o -> o.add(f.of(o)));
+            at.after(f::addTo);
         } else {
             throw new AdapterException(
                     "a series adapter goes before %s or after %s, not on '%s'; use_parallel_adapter goes anywhere".formatted(BEFORE,
@@ -97,9 +98,19 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
     /// `f(x) = s · U σ(D drop(x))`.
     private record Branch(Parameter down, Parameter up, Parameter learned, double constant, NonLinearity sigma, double dropout) {
         Tensor of(Tensor x) {
-            Tensor a = sigma.of(Dropout.of(x, dropout).matmulT(down.value()));                     // [.., m]
-            Tensor scaled = learned != null ? a.mul(learned.value()) : constant == 1 ? a : a.mul(constant);
-            return scaled.matmulT(up.value());
+            Tensor a = inner(x);
+            return (learned != null || constant == 1 ? a : a.mul(constant)).matmulT(up.value());
+        }
+
+        /// `x + f(x)`.
+        Tensor addTo(Tensor x) {
+            return new AddMm(learned != null ? 1 : constant).apply(x, inner(x), up.value());
+        }
+
+        /// [.., m], a learned s in it.
+        private Tensor inner(Tensor x) {
+            Tensor a = sigma.of(Dropout.of(x, dropout).matmulT(down.value()));
+            return learned != null ? a.mul(learned.value()) : a;
         }
     }
 

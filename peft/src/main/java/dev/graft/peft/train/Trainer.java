@@ -166,16 +166,22 @@ public final class Trainer {
             long start = System.nanoTime();
             long step = state.step();
             Batch batch = batches.next();
-            Made made = switch (optimizer) {
-                case Optimizer.ByGradients rule -> descend(rule, batch, step);
-                case Optimizer.ByLosses rule -> compare(rule, batch, step);
-            };
+            Made made = make(batch, step);
             double epoch = batches.epoch() + (double) batches.position() / batches.perEpoch();
             double seconds = (System.nanoTime() - start) * 1e-9;
             var report = new StepReport(step + 1, steps, epoch, made.loss, schedule.at(step), made.norm, batch.counted(), batch.tokens(),
                     seconds);
             state = state.stepped(batches, report);
             listeners.forEach(l -> l.onStep(report));
+        }
+
+        private Made make(Batch batch, long step) {
+            Made[] made = new Made[1];
+            optimizer.parameters().getFirst().value().backend().together("training step", () -> made[0] = switch (optimizer) {
+                case Optimizer.ByGradients rule -> descend(rule, batch, step);
+                case Optimizer.ByLosses rule -> compare(rule, batch, step);
+            });
+            return made[0];
         }
 
         /// What a step saw.

@@ -45,7 +45,7 @@ class MainTest extends CommandTest {
     @Test
     void version_names_the_jdk_and_every_backend() {
         assertThat(graft("--version")).isZero();
-        assertThat(out.toString()).startsWith("graft ").contains("JDK 25", "backend cpu: ", "backend reference: ");
+        assertThat(out.toString()).startsWith("graft ").contains("JDK 25", "backend cpu: ", "backend reference: ", "backend cuda:0: ");
     }
 
     @Test
@@ -53,6 +53,14 @@ class MainTest extends CommandTest {
         assertThat(graft("--hlep")).isEqualTo(2);
         assertThat(err.toString()).contains("graft: Unknown option: '--hlep'", "--help").doesNotContain("\tat ");
         assertThat(out.toString()).isEmpty();
+    }
+
+    @Test
+    void a_backend_that_is_not_there_is_a_usage_error_that_lists_those_that_are() {
+        for (Object[] args : new Object[][] {{"--backend", "cuda:77", "methods"}, {"methods", "--backend", "cuda:77"}}) {
+            assertThat(graft(args)).isEqualTo(2);
+            assertThat(err.toString()).contains("graft: no backend 'cuda:77'; found [", "cpu");
+        }
     }
 
     @Test

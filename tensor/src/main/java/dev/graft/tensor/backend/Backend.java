@@ -26,7 +26,9 @@ public interface Backend {
     }
 
     /// A block of at least this size from the pool. Its content is garbage.
-    Storage allocate(long bytes);
+    ///
+    /// @param holder what it is for, such as the op whose result goes there: a backend that runs out of memory may say who holds most
+    Storage allocate(long bytes, String holder);
 
     /// Host memory used where it is, without a copy, as far as the backend can (a mapped checkpoint). The caller keeps it alive.
     Optional<Storage> wrap(MemorySegment host);
@@ -44,6 +46,13 @@ public interface Backend {
 
     /// Copies a contiguous view out to host memory.
     void copyOut(View from, MemorySegment host);
+
+    /// Runs work that comes again and again, much the same each time: a training step, a decoded token. A device may take it as a whole.
+    ///
+    /// @param name of the work
+    default void together(String name, Runnable work) {
+        work.run();
+    }
 
     /// Waits until everything asked for so far has been computed.
     default void await() {

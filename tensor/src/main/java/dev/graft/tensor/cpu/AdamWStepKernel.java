@@ -23,10 +23,14 @@ final class AdamWStepKernel {
         float mix1 = (float) (1 - op.beta1());
         float mix2 = (float) (1 - op.beta2());
         float eps = (float) op.eps();
-        Blocks.of(in, out.get(0), out.get(1), out.get(2)).run((s, at, n) -> {
-            AdamMomentsKernel.block(s[1], at[1], s[2], at[2], s[3], at[3], mix1, mix2, s[5], at[5], s[6], at[6], n);
-            step(s[0], at[0], s[5], at[5], s[6], at[6], rate, root, decay, eps, s[4], at[4], n);
-        });
+        int tensors = in.size() / 4;
+        for (int i = 0; i < tensors; i++) {
+            List<View> pmvg = List.of(in.get(i), in.get(tensors + i), in.get(2 * tensors + i), in.get(3 * tensors + i));
+            Blocks.of(pmvg, out.get(i), out.get(tensors + i), out.get(2 * tensors + i)).run((s, at, n) -> {
+                AdamMomentsKernel.block(s[1], at[1], s[2], at[2], s[3], at[3], mix1, mix2, s[5], at[5], s[6], at[6], n);
+                step(s[0], at[0], s[5], at[5], s[6], at[6], rate, root, decay, eps, s[4], at[4], n);
+            });
+        }
     }
 
     private static void step(

@@ -49,7 +49,7 @@ public final class CpuBackend implements Backend {
     }
 
     @Override
-    public Storage allocate(long bytes) {
+    public Storage allocate(long bytes, String holder) {
         return HostMemory.shared().allocate(bytes);
     }
 

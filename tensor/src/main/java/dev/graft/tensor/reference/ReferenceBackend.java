@@ -28,7 +28,7 @@ public final class ReferenceBackend implements Backend {
     }
 
     @Override
-    public Storage allocate(long bytes) {
+    public Storage allocate(long bytes, String holder) {
         return HostMemory.shared().allocate(bytes);
     }
 

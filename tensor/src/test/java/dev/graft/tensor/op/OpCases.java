@@ -112,6 +112,12 @@ public final class OpCases {
         return new Made("positive" + Shape.of(dims), t -> Tensor.uniform(DType.F64, Shape.of(dims), 5).mul(2).add(0.5).to(t));
     }
 
+    /// p, m, v and g of so many tensors, of 1, 2, 3 … elements.
+    private static Input[] learned(int tensors) {
+        return IntStream.range(0, 4 * tensors).mapToObj(i -> i / tensors == 2 ? positive(i % tensors + 1) : x(i % tensors + 1))
+                .toArray(Input[]::new);
+    }
+
     /// Indices below n.
     private static Input skew(int... dims) {
         return new Made("skew" + Shape.of(dims), t -> {
@@ -168,6 +174,10 @@ public final class OpCases {
             }
         }
         cases.add(of(new Where(), ids(2, 3, 5), x(3, 5), x(5)));
+        for (int r : new int[] {1, 8, 17, 33}) {
+            cases.add(of(new AddMm(0.7), x(2, 3, 5), x(2, 3, r), x(5, r)));
+            cases.add(of(new AddMm(1), x(37, 41), x(37, r), x(41, r)));
+        }
         cases.add(of(lowRanks(0, 1, 2, 4), x(5, 2, 7), x(5, 2, 3), x(1, 3), x(7, 1), x(2, 3), x(7, 2)));
         cases.add(of(lowRanks(0, 2), x(2, 3), x(2, 5), x(4, 5), x(3, 4)));
         cases.add(of(lowRanks(), x(3, 1), x(3, 1)));
@@ -252,6 +262,8 @@ public final class OpCases {
             }
         }
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-8, 0, 1), x(40_001), x(40_001), positive(40_001), x(40_001)));
+        cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-2, 0.01, 2), x(3), x(700), x(3), x(700), positive(3), positive(700), x(3), x(700)));
+        cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-2, 0.01, 2), learned(57)));
         for (long k : new long[] {1, 6_000, 100_003}) cases.add(of(new KthLargest(k), x(100_003)));
         return cases;
     }

@@ -1,0 +1,87 @@
+package dev.graft.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.graft.cuda.driver.PanamaDriver;
+import dev.graft.tensor.DType;
+import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
+import dev.graft.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// Large products give the same by each of the ways to compute them, to the accuracy of F32.
+class GemmTest {
+    /// The ways.
+    enum By {
+        MMA, WGMMA, CUBLAS
+    }
+
+    @BeforeEach
+    void needsTheEmulatedDriver() {
+        assumeTrue(Emulator.isThere(), "needs the emulated driver");
+    }
+
+    @AfterEach
+    void clear() {
+        if (Emulator.isThere()) Emulator.open().clear();
+    }
+
+    private static Device device(By by) {
+        String library = System.getProperty("graft.cuda.driver"), before = System.getProperty("graft.cuda.cublas");
+        Emulator.open().say("GRAFT_EMULATION_CAPABILITY", by == By.WGMMA ? "9.0" : "8.0");
+        System.setProperty("graft.cuda.cublas", by == By.CUBLAS ? Path.of(library).resolveSibling("libcublas.so.13").toString() : "none");
+        try {
+            Device device = new Device(new PanamaDriver(library), 0);
+            assertThat(device.capability()).isEqualTo(by == By.WGMMA ? 90 : 80);
+            assertThat(device.blas().isPresent()).isEqualTo(by == By.CUBLAS);
+            return device;
+        } finally {
+            if (before == null) System.clearProperty("graft.cuda.cublas");
+            else System.setProperty("graft.cuda.cublas", before);
+        }
+    }
+
+    static Stream<Arguments> products() {
+        List<Arguments> all = new ArrayList<>();
+        int[][] shapes = {{1, 37, 65, 45}, {1, 129, 131, 16}, {1, 128, 128, 64}, {2, 33, 40, 72}, {3, 40, 34, 65}};
+        for (By by : By.values()) {
+            for (int[] s : shapes) {
+                for (DType type : List.of(DType.F32, DType.BF16, DType.F16)) all.add(Arguments.of(by, s[0], s[1], s[2], s[3], type));
+            }
+        }
+        return all.stream();
+    }
+
+    /// A: [batch, m, k] in F32, B: [batch, n, k].
+    @ParameterizedTest
+    @MethodSource("products")
+    void isExact(By by, int batch, int m, int n, int k, DType type) {
+        try (var _ = Scope.open(new CudaBackend(device(by)))) {
+            Tensor a = Tensor.randn(DType.F32, Shape.of(batch, m, k), 1), b = Tensor.randn(DType.F32, Shape.of(batch, n, k), 2).to(type);
+            float[] c = a.matmulT(b).toFloats(), x = a.toFloats(), y = b.to(DType.F32).toFloats();
+            for (int p = 0; p < batch; p++) {
+                for (int i = 0; i < m; i++) {
+                    for (int j = 0; j < n; j++) {
+                        double sum = 0, size = 0;
+                        for (int l = 0; l < k; l++) {
+                            double term = (double) x[(p * m + i) * k + l] * y[(p * n + j) * k + l];
+                            sum += term;
+                            size += Math.abs(term);
+                        }
+                        assertThat((double) c[(p * m + i) * n + j]).isCloseTo(sum, within(size * 0x1p-21));
+                    }
+                }
+            }
+        }
+    }
+}
