@@ -1,5 +1,6 @@
 package dev.graft.bench;
 
+import dev.graft.tensor.backend.Backend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,8 +10,9 @@ import java.util.stream.Collectors;
 
 /// Where and how figures were measured.
 public record Environment(String date, String cpu, int cores, String jdk, String os, String commit, String command) {
-    static Environment here(List<String> args) {
-        return new Environment(LocalDate.now().toString(), processor(), Runtime.getRuntime().availableProcessors(),
+    static Environment here(Backend backend, List<String> args) {
+        String computes = backend.name().equals("cpu") ? processor() : backend.description() + "; host " + processor();
+        return new Environment(LocalDate.now().toString(), computes, Runtime.getRuntime().availableProcessors(),
                 Runtime.version().toString(),
                 System.getProperty("os.name") + " " + System.getProperty("os.arch"), System.getProperty("graft.commit", describe()),
                 "./graft bench " + args.stream().map(Environment::quoted).collect(Collectors.joining(" ")));

@@ -2,6 +2,8 @@ package dev.graft.bench;
 
 import dev.graft.peft.Adapters;
 import dev.graft.peft.Method;
+import dev.graft.tensor.Backends;
+import dev.graft.tensor.TensorException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,7 +23,7 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 /// The benches' command line: JMH's own, with a few additions.
 ///
 /// ```
-/// graft bench [--peers] PATTERN… [JMH options] [--threads 1,2] [--rounds N] [--out FILE]     runs, prints tables, writes JSON
+/// graft bench [--peers] PATTERN… [JMH options] [--backend cuda:0] [--threads 1,2] [--rounds N] [--out FILE]     runs, prints tables, writes JSON
 /// graft bench report [DIR]                                                                   writes DIR/RESULTS.md from DIR/results/*.json
 /// ```
 public final class Main {
@@ -50,7 +52,7 @@ public final class Main {
             System.err.println(
                     "graft bench: no bench has this name; graft bench -l lists them, with --peers first those of other libraries, too");
             System.exit(2);
-        } catch (CommandLineOptionException | IllegalArgumentException e) {
+        } catch (CommandLineOptionException | IllegalArgumentException | TensorException e) {
             System.err.println("graft bench: " + e.getMessage());
             System.exit(2);
         } catch (RunnerException e) {
@@ -62,7 +64,7 @@ public final class Main {
     private static void run(List<String> args, List<String> command) throws IOException, RunnerException, CommandLineOptionException {
         List<String> threads = List.of(option(args, "--threads", String.valueOf(Runtime.getRuntime().availableProcessors())).split(","));
         int rounds = Integer.parseInt(option(args, "--rounds", "1"));
-        String out = option(args, "--out", null);
+        String out = option(args, "--out", null), backend = option(args, "--backend", "cpu");
         args.replaceAll(a -> a.equals("method=all") ? "method=" + ALL_METHODS : a);
         CommandLineOptions jmh = new CommandLineOptions(args.toArray(String[]::new));
         if (jmh.shouldList() || jmh.shouldListWithParams()) {
@@ -70,11 +72,11 @@ public final class Main {
             else new Runner(jmh).listWithParams(jmh);
             return;
         }
-        Environment environment = Environment.here(command);
+        Environment environment = Environment.here(Backends.named(backend), command);
         Map<List<Object>, Result> results = new LinkedHashMap<>();
         for (int round = 0; round < rounds; round++) {
             for (String t : threads) {
-                for (Result r : measure(jmh, Integer.parseInt(t), rounds > 1)) {
+                for (Result r : measure(jmh, backend, Integer.parseInt(t), rounds > 1)) {
                     results.merge(List.of(r.bench(), r.params(), r.threads()), r, Result::and);
                 }
             }
@@ -85,8 +87,9 @@ public final class Main {
         if (out != null) System.out.println("wrote " + out);
     }
 
-    private static List<Result> measure(CommandLineOptions jmh, int threads, boolean onceEach) throws RunnerException {
+    private static List<Result> measure(CommandLineOptions jmh, String backend, int threads, boolean onceEach) throws RunnerException {
         List<String> jvm = new ArrayList<>(JVM);
+        jvm.add("-Dgraft.backend=" + backend);
         jvm.add("-Dgraft.threads=" + threads);
         ChainedOptionsBuilder options = new OptionsBuilder().parent(jmh).jvmArgsPrepend(jvm.toArray(String[]::new))
                 .addProfiler(PeakResident.class).addProfiler(Beside.class).shouldFailOnError(true);
@@ -117,13 +120,14 @@ public final class Main {
     }
 
     private static final String HELP = """
-            usage: graft bench [--peers] PATTERN... [JMH options] [--threads 1,2] [--rounds N] [--out FILE]
+            usage: graft bench [--peers] PATTERN... [JMH options] [--backend NAME] [--threads 1,2] [--rounds N] [--out FILE]
                    graft bench report [DIR]
 
             Runs the JMH benches whose names match, each in five fresh JVMs, and prints time, tokens/s, GFLOP/s, GB/s, peak
             memory and, when PeakBench is among them, the share of the peak that the same run measured. docs/benchmarks.md
             tells what each bench measures and how to get figures that mean something.
 
+              --backend NAME  what computes: cpu, which is the default, cuda:0 …
               --threads 1,2   runs everything with each of these numbers of threads; default: all cores
               --rounds N      goes N times over all benches, one JVM each, in place of five JVMs in a row: a slow minute of
                               the machine then hits all alike

@@ -5,6 +5,7 @@ import dev.graft.tensor.Grads;
 import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Attention;
+import java.util.List;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
@@ -24,6 +25,14 @@ public class AttentionBench extends OpBench {
     @Param
     public Pass pass;
 
+    /// Tile by tile, or by way of all scores in memory.
+    public enum Way {
+        FLASH, PLAIN
+    }
+
+    @Param("FLASH")
+    public Way way;
+
     private Tensor q;
     private Tensor k;
     private Tensor v;
@@ -39,14 +48,19 @@ public class AttentionBench extends OpBench {
         v = input(size(0), size(1), size(3), size(4));
     }
 
+    private Tensor attend(Tensor q, Tensor k, Tensor v) {
+        Attention op = new Attention(0.125, true, false, false);
+        return way == Way.FLASH ? op.apply(q, k, v) : op.define(List.of(q, k, v));
+    }
+
     @Benchmark
     public double attention() {
         return switch (pass) {
-            case FORWARD -> run(() -> Attention.of(q, k, v, 0.125, true, null, null));
+            case FORWARD -> run(() -> attend(q, k, v));
             case FORWARD_BACKWARD -> {
                 try (Tape tape = Tape.open(); Grads grads = Grads.open()) {
                     Tensor wq = tape.watch(q);
-                    Tensor y = Attention.of(wq, tape.watch(k), tape.watch(v), 0.125, true, null, null);
+                    Tensor y = attend(wq, tape.watch(k), tape.watch(v));
                     tape.backward(y, q, grads);
                     yield grads.of(wq).shape().size();
                 }
