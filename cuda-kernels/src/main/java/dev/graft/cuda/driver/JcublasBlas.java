@@ -1,9 +1,6 @@
 package dev.graft.cuda.driver;
 
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicLong;
 import jcuda.Pointer;
 import jcuda.cudaDataType;
 import jcuda.jcublas.JCublas2;
@@ -17,8 +14,6 @@ final class JcublasBlas implements Blas {
     private static final int DEFAULT_ALGORITHM = -1;
 
     private final JcudaDriver driver;
-    private final Map<Long, cublasHandle> handles = new ConcurrentHashMap<>();
-    private final AtomicLong next = new AtomicLong(1);
 
     private JcublasBlas(JcudaDriver driver) {
         this.driver = driver;
@@ -52,16 +47,15 @@ final class JcublasBlas implements Blas {
         check("cublasCreate", JCublas2.cublasCreate(handle));
         check("cublasSetStream", JCublas2.cublasSetStream(handle, new cudaStream_t(driver.stream(stream))));
         check("cublasSetWorkspace", JCublas2.cublasSetWorkspace(handle, JcudaDriver.address(workspace), WORKSPACE));
-        long number = next.getAndIncrement();
-        handles.put(number, handle);
-        return number;
+        return driver.keep(handle);
     }
 
     /// cuBLAS counts columns where we count rows: for it this is Cᵀ = B Aᵀ.
     @Override
     public void gemm(long handle, int m, int n, int k, long a, int pitchA, long strideA, long b, int pitchB, long strideB, float alpha,
             float beta, long c, int batch) {
-        check("cublasGemmStridedBatchedEx", JCublas2.cublasGemmStridedBatchedEx_new(handles.get(handle), cublasOperation.CUBLAS_OP_T,
+        check("cublasGemmStridedBatchedEx", JCublas2.cublasGemmStridedBatchedEx_new(driver.get(handle, cublasHandle.class),
+                cublasOperation.CUBLAS_OP_T,
                 cublasOperation.CUBLAS_OP_N, n, m, k, Pointer.to(new float[] {alpha}), JcudaDriver.address(b), cudaDataType.CUDA_R_16BF,
                 pitchB, strideB,
                 JcudaDriver.address(a), cudaDataType.CUDA_R_16BF, pitchA, strideA, Pointer.to(new float[] {beta}), JcudaDriver.address(c),

@@ -57,13 +57,13 @@ public final class JcudaDriver implements Driver {
         throw new CudaException(call, result, words[0] == null ? "the driver has no words for it" : words[0]);
     }
 
-    private long keep(NativePointerObject object) {
+    long keep(NativePointerObject object) {
         long number = next.getAndIncrement();
         objects.put(number, object);
         return number;
     }
 
-    private <T> T get(long number, Class<T> type) {
+    <T> T get(long number, Class<T> type) {
         return type.cast(objects.get(number));
     }
 

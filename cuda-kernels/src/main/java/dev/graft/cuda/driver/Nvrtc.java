@@ -1,16 +1,16 @@
 package dev.graft.cuda.driver;
 
+import static dev.graft.cuda.driver.NativeLibrary.result;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.graft.cuda.driver.NativeLibrary.Call;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +24,7 @@ public final class Nvrtc {
 
     private final MethodHandle create, compile, destroy, cubinSize, cubin, logSize, log;
 
-    private Nvrtc(SymbolLookup library) {
+    private Nvrtc(NativeLibrary library) {
         create = bind(library, "nvrtcCreateProgram", ADDRESS, ADDRESS, ADDRESS, JAVA_INT, ADDRESS, ADDRESS);
         compile = bind(library, "nvrtcCompileProgram", ADDRESS, JAVA_INT, ADDRESS);
         destroy = bind(library, "nvrtcDestroyProgram", ADDRESS);
@@ -34,9 +34,8 @@ public final class Nvrtc {
         log = bind(library, "nvrtcGetProgramLog", ADDRESS, ADDRESS);
     }
 
-    @SuppressWarnings("restricted") // signatures as nvrtc.h has them
-    private static MethodHandle bind(SymbolLookup library, String name, MemoryLayout... arguments) {
-        return Linker.nativeLinker().downcallHandle(library.findOrThrow(name), FunctionDescriptor.of(JAVA_INT, arguments));
+    private static MethodHandle bind(NativeLibrary library, String name, MemoryLayout... arguments) {
+        return library.function(name, FunctionDescriptor.of(JAVA_INT, arguments));
     }
 
     /// The newest one there is.
@@ -45,25 +44,11 @@ public final class Nvrtc {
         return (named == null ? NAMES : List.of(named)).stream().flatMap(name -> open(name).stream()).findFirst();
     }
 
-    @SuppressWarnings("restricted") // the library is NVIDIA's, or what somebody named
     private static Optional<Nvrtc> open(String name) {
         try {
-            return Optional.of(new Nvrtc(SymbolLookup.libraryLookup(name, Arena.global())));
+            return Optional.of(new Nvrtc(new NativeLibrary(name, "NVRTC 12 or newer")));
         } catch (IllegalArgumentException e) {
             return Optional.empty();
-        }
-    }
-
-    @FunctionalInterface
-    private interface Call {
-        int result() throws Throwable;
-    }
-
-    private static int result(Call call) {
-        try {
-            return call.result();
-        } catch (Throwable t) {
-            throw new AssertionError(t);
         }
     }
 

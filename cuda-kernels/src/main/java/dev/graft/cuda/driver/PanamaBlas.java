@@ -1,66 +1,53 @@
 package dev.graft.cuda.driver;
 
+import static dev.graft.cuda.driver.NativeLibrary.result;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.graft.cuda.driver.NativeLibrary.Call;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 
 /// cuBLAS through `java.lang.foreign`: the library of CUDA 13, or of 12.
 final class PanamaBlas implements Blas {
     private static final int NO_TRANSPOSE = 0, TRANSPOSE = 1, R_32F = 0, R_16BF = 14, COMPUTE_32F = 68, DEFAULT_ALGORITHM = -1;
 
-    private final SymbolLookup library;
+    private final NativeLibrary library;
     private final MethodHandle create, setStream, setWorkspace, getProperty, getStatusString, gemm;
     private final ThreadLocal<MemorySegment> scratch = ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(64, 16));
 
     /// @param path of the library, or its name where the system looks for libraries
     /// @throws IllegalArgumentException when there is none
-    @SuppressWarnings("restricted") // the library is cuBLAS, or what somebody named in its place
     PanamaBlas(String path) {
-        library = SymbolLookup.libraryLookup(path, Arena.global());
+        library = new NativeLibrary(path, "cuBLAS 12 or newer");
         create = bind("cublasCreate_v2", ADDRESS);
         setStream = bind("cublasSetStream_v2", JAVA_LONG, JAVA_LONG);
         setWorkspace = bind("cublasSetWorkspace_v2", JAVA_LONG, JAVA_LONG, JAVA_LONG);
         getProperty = bind("cublasGetProperty", JAVA_INT, ADDRESS);
-        getStatusString = handle("cublasGetStatusString", FunctionDescriptor.of(ADDRESS, JAVA_INT));
+        getStatusString = library.function("cublasGetStatusString", FunctionDescriptor.of(ADDRESS, JAVA_INT));
         gemm = bind("cublasGemmStridedBatchedEx", JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS,
                 JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS,
                 JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT);
     }
 
     private MethodHandle bind(String name, MemoryLayout... arguments) {
-        return handle(name, FunctionDescriptor.of(JAVA_INT, arguments));
+        return library.function(name, FunctionDescriptor.of(JAVA_INT, arguments));
     }
 
-    @SuppressWarnings("restricted") // signatures as cublas_api.h has them
-    private MethodHandle handle(String name, FunctionDescriptor descriptor) {
-        return Linker.nativeLinker().downcallHandle(
-                library.find(name)
-                        .orElseThrow(() -> new IllegalArgumentException("it has no " + name + "; Graft needs cuBLAS 12 or newer")),
-                descriptor);
-    }
-
-    @FunctionalInterface
-    private interface Call {
-        int status() throws Throwable;
+    private void call(String name, Call call) {
+        int status = result(call);
+        if (status != 0) throw new CudaException(name, status, words(status));
     }
 
     @SuppressWarnings("restricted") // a text of the library's own, which ends with a 0
-    private void call(String name, Call call) {
+    private String words(int status) {
         try {
-            int status = call.status();
-            if (status != 0)
-                throw new CudaException(name, status, ((MemorySegment) getStatusString.invokeExact(status)).reinterpret(4096).getString(0));
-        } catch (RuntimeException | Error e) {
-            throw e;
+            return ((MemorySegment) getStatusString.invokeExact(status)).reinterpret(4096).getString(0);
         } catch (Throwable t) {
             throw new AssertionError(t);
         }

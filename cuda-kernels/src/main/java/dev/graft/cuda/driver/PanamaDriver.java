@@ -1,17 +1,17 @@
 package dev.graft.cuda.driver;
 
+import static dev.graft.cuda.driver.NativeLibrary.result;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.graft.cuda.driver.NativeLibrary.Call;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,7 +30,7 @@ public final class PanamaDriver implements Driver {
     /// How large the thread's memory for results of calls is.
     private static final int SCRATCH = 512;
 
-    private final SymbolLookup library;
+    private final NativeLibrary library;
     private final ThreadLocal<MemorySegment> scratch = ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(SCRATCH, 128));
     private final MethodHandle getErrorString, driverGetVersion, deviceGetCount, deviceGetName, deviceTotalMem, deviceGetAttribute,
             primaryCtxRetain, ctxSetCurrent, memAlloc, memFree, memGetInfo,
@@ -46,7 +46,7 @@ public final class PanamaDriver implements Driver {
     /// @throws IllegalArgumentException when there is no such library
     /// @throws CudaException when it does not start, as where there is no device
     public PanamaDriver(String path) {
-        library = library(path);
+        library = new NativeLibrary(path, "a driver for CUDA 11.4 or newer");
         getErrorString = bind("cuGetErrorString", INT, POINTER);
         driverGetVersion = bind("cuDriverGetVersion", POINTER);
         deviceGetCount = bind("cuDeviceGetCount", POINTER);
@@ -67,7 +67,7 @@ public final class PanamaDriver implements Driver {
         moduleLoadData = bind("cuModuleLoadData", POINTER, POINTER);
         moduleUnload = bind("cuModuleUnload", HANDLE);
         moduleGetFunction = bind("cuModuleGetFunction", POINTER, HANDLE, POINTER);
-        funcGetParamInfo = library.find("cuFuncGetParamInfo").isEmpty() ? null : bind("cuFuncGetParamInfo", HANDLE, SIZE, POINTER, POINTER);
+        funcGetParamInfo = !library.has("cuFuncGetParamInfo") ? null : bind("cuFuncGetParamInfo", HANDLE, SIZE, POINTER, POINTER);
         funcSetAttribute = bind("cuFuncSetAttribute", HANDLE, INT, INT);
         launchKernel = bind("cuLaunchKernel", HANDLE, INT, INT, INT, INT, INT, INT, INT, HANDLE, POINTER, POINTER);
         streamCreate = bind("cuStreamCreate", POINTER, INT);
@@ -76,36 +76,28 @@ public final class PanamaDriver implements Driver {
         eventRecord = bind("cuEventRecord", HANDLE, HANDLE);
         eventSynchronize = bind("cuEventSynchronize", HANDLE);
         eventDestroy = bind("cuEventDestroy_v2", HANDLE);
-        eventElapsedTime = bind(library.find("cuEventElapsedTime_v2").isPresent() ? "cuEventElapsedTime_v2" : "cuEventElapsedTime", POINTER,
+        eventElapsedTime = bind(library.has("cuEventElapsedTime_v2") ? "cuEventElapsedTime_v2" : "cuEventElapsedTime", POINTER,
                 HANDLE, HANDLE);
         beginCapture = bind("cuStreamBeginCapture_v2", HANDLE, INT);
         endCapture = bind("cuStreamEndCapture", HANDLE, POINTER);
         graphInstantiate = bind("cuGraphInstantiateWithFlags", POINTER, HANDLE, JAVA_LONG);
-        graphExecUpdate = library.find("cuGraphExecUpdate_v2").isEmpty() ? null
+        graphExecUpdate = !library.has("cuGraphExecUpdate_v2") ? null
                 : bind("cuGraphExecUpdate_v2", HANDLE, HANDLE, POINTER);
         graphLaunch = bind("cuGraphLaunch", HANDLE, HANDLE);
         graphDestroy = bind("cuGraphDestroy", HANDLE);
         graphExecDestroy = bind("cuGraphExecDestroy", HANDLE);
-        tensorMapEncodeTiled = library.find("cuTensorMapEncodeTiled").isEmpty() ? null
+        tensorMapEncodeTiled = !library.has("cuTensorMapEncodeTiled") ? null
                 : bind("cuTensorMapEncodeTiled", POINTER, INT, INT, HANDLE, POINTER, POINTER, POINTER, POINTER, INT, INT, INT, INT);
         MethodHandle init = bind("cuInit", INT);
         call("cuInit", () -> (int) init.invokeExact(0));
     }
 
-    @SuppressWarnings("restricted") // the library is the driver, or a stand-in for it that somebody named
-    private static SymbolLookup library(String path) {
-        return SymbolLookup.libraryLookup(path, Arena.global());
-    }
-
-    @SuppressWarnings("restricted") // the signatures are those of cuda.h: a test compares them
     private MethodHandle bind(String name, MemoryLayout... arguments) {
         FunctionDescriptor descriptor = FunctionDescriptor.of(JAVA_INT, arguments);
         synchronized (BOUND) {
             if (BOUND.stream().noneMatch(b -> b.name.equals(name))) BOUND.add(new Bound(name, descriptor));
         }
-        MemorySegment symbol = library.find(name)
-                .orElseThrow(() -> new IllegalArgumentException("it has no " + name + "; Graft needs a driver for CUDA 11.4 or newer"));
-        return Linker.nativeLinker().downcallHandle(symbol, descriptor);
+        return library.function(name, descriptor);
     }
 
     /// What was bound so far.
@@ -115,21 +107,8 @@ public final class PanamaDriver implements Driver {
         }
     }
 
-    @FunctionalInterface
-    private interface Call {
-        int result() throws Throwable;
-    }
-
     private void call(String name, Call call) {
         check(name, result(call));
-    }
-
-    private static int result(Call call) {
-        try {
-            return call.result();
-        } catch (Throwable t) {
-            throw new AssertionError(t);
-        }
     }
 
     private void check(String name, int result) {
