@@ -171,7 +171,7 @@ class MixedBatchTest {
     void beamsAndDrawsAreThoseOfARowByItself() {
         try (CausalLm model = Tiny.llama()) {
             Map<String, Path> folders = adapters(model);
-            List<String> names = Arrays.asList("lora", "prefix", null, "ia3", "series", "lora-5", "prompt", "unipelt");
+            List<String> names = Arrays.asList("lora", "prefix", null, "ia3", "series", "lora-5", "prompt", "unipelt", "pedro", "loreft");
             Random random = new Random(4);
             List<int[]> prompts = names.stream().map(_ -> Text.draw(random).prompt).toList();
             for (GenerationConfig config : List.of(

@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
@@ -94,6 +95,14 @@ class ServingTest {
         assertThat(HostMemory.shared().stats().live()).isEqualTo(before);
     }
 
+    private Path ofAnotherModel() {
+        Path bloom = folder.resolve("bloom's");
+        try (CausalLm other = Tiny.bloom(); Peft peft = Peft.attach(other, Adapters.of("lora", Map.of("r", 2)), 3)) {
+            peft.save(bloom);
+        }
+        return bloom;
+    }
+
     @Test
     void aRequestThatGoesWrongEndsAlone() {
         GenerationConfig config = GenerationConfig.defaults().withMaxNewTokens(6);
@@ -115,7 +124,9 @@ class ServingTest {
                     default -> new Request("lora", new int[] {1, 2, 3}, config);
                 }));
             }
-            bad.getLast().cancel(false);
+            bad.removeLast().cancel(false);
+            bank.register("another model's", ofAnotherModel());
+            bad.add(serving.submit(new Request("another model's", new int[] {1}, config)));
             serving.step();
             serving.step();
             CompletableFuture<Generation> late = serving.submit(new Request(null, new int[] {7}, config));
@@ -124,7 +135,7 @@ class ServingTest {
             serving.run();
             for (int i = 0; i < good.size(); i++) assertThat(answers.get(i).join().ids()).isEqualTo(alone(good.get(i)).ids());
             List<String> said = List.of("there is no adapter 'nobody's'", "must have at least one token", "num_beams must be 1", "29",
-                    "the line is dead", "need a tokenizer");
+                    "the line is dead", "need a tokenizer", "query_key_value");
             for (int i = 0; i < said.size(); i++) {
                 var answer = bad.get(i);
                 assertThatThrownBy(answer::join).hasStackTraceContaining(said.get(i));

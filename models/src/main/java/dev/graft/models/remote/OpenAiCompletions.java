@@ -24,9 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.atomic.AtomicBoolean;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /// Asks a server that speaks OpenAI's completions protocol (`POST …/v1/completions` with `logprobs`), as OpenAI, vLLM and llama.cpp's server do.
 ///
@@ -42,7 +39,6 @@ import org.slf4j.LoggerFactory;
 /// Busy (HTTP 429), broken (5xx), silent and unreachable servers are asked again, each time after twice the wait or what the server says; anything else that is
 /// wrong is told at once. Messages hold what the server said, never the key.
 public final class OpenAiCompletions implements NextTokens, AutoCloseable {
-    private static final Logger LOG = LoggerFactory.getLogger(OpenAiCompletions.class);
     @SuppressWarnings("serial")
     private static final ObjectMapper JSON = new ObjectMapper().setNodeFactory(new JsonNodeFactory() {
         @Override
@@ -58,6 +54,8 @@ public final class OpenAiCompletions implements NextTokens, AutoCloseable {
     /// An object in which two tokens may be spelt alike: the more probable one counts.
     @SuppressWarnings({"serial", "unchecked"})                                   // Jackson's own
     private static final class Alike extends ObjectNode {
+        private int doubles;
+
         Alike() {
             super(JsonNodeFactory.instance);
         }
@@ -65,6 +63,7 @@ public final class OpenAiCompletions implements NextTokens, AutoCloseable {
         @Override
         public JsonNode replace(String name, JsonNode value) {
             JsonNode before = get(name);
+            if (before != null) doubles++;
             boolean less = before != null && before.isNumber() && value.isNumber() && before.asDouble() > value.asDouble();
             return super.replace(name, less ? before : value);
         }
@@ -131,7 +130,6 @@ public final class OpenAiCompletions implements NextTokens, AutoCloseable {
     private final Tokenizer tokenizer;
     private final TokenTexts texts;
     private final HttpClient client;
-    private final AtomicBoolean warned = new AtomicBoolean();
 
     /// @param tokenizer of the server's model
     public OpenAiCompletions(Settings settings, Tokenizer tokenizer) {
@@ -193,14 +191,15 @@ public final class OpenAiCompletions implements NextTokens, AutoCloseable {
         } catch (JsonProcessingException e) {
             throw problem("answered with what is not JSON: " + quoted(body));
         }
-        List<Listed> listed = listed(answer.path("choices").path(0).path("logprobs"));
+        JsonNode given = answer.path("choices").path(0).path("logprobs");
+        List<Listed> listed = listed(given);
         if (listed.isEmpty()) {
             throw problem("gave no log-probabilities: there is no choices[0].logprobs.top_logprobs[0] in " + quoted(answer.toString()));
         }
-        if (listed.size() < settings.top && !warned.getAndSet(true)) {
-            LOG.warn("the server gave {} log-probabilities, {} were asked for; tokens that it spells alike count as one", listed.size(),
-                    settings.top);
-        }
+        int count = listed.size() + (given.path("top_logprobs").path(0) instanceof Alike alike ? alike.doubles : 0);
+        if (count < Math.min(settings.top, tokenizer.vocabSize()))
+            throw problem(
+                    "gave %d log-probabilities where %d were asked for; if it has no more, ask for %1$d".formatted(count, settings.top));
         Map<Integer, Float> found = new LinkedHashMap<>();
         for (Listed token : listed) {
             double logProbability = token.value.asDouble(Double.NaN);

@@ -85,6 +85,17 @@ class PromptsAndVocabulariesTest {
     }
 
     @Test
+    void textsMustBeginAlike() throws Exception {
+        Path other = copy("other"), config = other.resolve("tokenizer_config.json");
+        Files.writeString(config, Files.readString(config).replaceFirst("(\"bos_token\"\\s*:\\s*)\"[^\"]*\"", "$1\"</s>\""));
+        try (Tokenizer a = Tokenizer.load(here); Tokenizer b = Tokenizer.load(other)) {
+            assertThatThrownBy(() -> SharedVocabulary.require(here, a, other, b)).isInstanceOf(TokenizerException.class)
+                    .hasMessageContaining("texts begin with token %d in the first and %d in the second", a.specialIds().bos().getAsInt(),
+                            a.id("</s>").getAsInt());
+        }
+    }
+
+    @Test
     void textsMustEndAlike() throws Exception {
         Path other = copy("other");
         Files.writeString(other.resolve("generation_config.json"), "{\"eos_token_id\": [2, 7]}");

@@ -164,6 +164,8 @@ class OpenAiCompletionsTest {
         wrong.put("gave no log-probabilities: there is no choices[0].logprobs.top_logprobs[0] in '{\"choices\":[]}'",
                 (_, x) -> send(x, 200, "{\"choices\":[]}"));
         wrong.put("gave no log-probabilities", (_, x) -> send(x, 200, "{\"choices\":[{\"text\":\"x\",\"logprobs\":null}]}"));
+        wrong.put("gave 2 log-probabilities where 3 were asked for; if it has no more, ask for 2",
+                (_, x) -> send(x, 200, listing(tokens("a", -1, "b", -2))));
         wrong.put("gave a token '䷀䷁', which is not in the vocabulary", (_, x) -> send(x, 200, listing(tokens("a", -1, "b", -2, "䷀䷁", -3))));
         wrong.put("gave 0.7 for the log-probability of 'b', which must be a number up to 0",
                 (_, x) -> send(x, 200, listing(tokens("a", -1, "b", 0.7, "c", -3))));
@@ -191,7 +193,7 @@ class OpenAiCompletionsTest {
         assertThat(top.ids()).containsExactly(tokenizer.id("a").getAsInt(), tokenizer.id("b").getAsInt());
         assertThat(top.logProbabilities()).containsExactly(-0.5f, -2f);
         answer = (_, x) -> send(x, 200, listing(tokens("\uFFFD", -0.1)));
-        assertThatThrownBy(() -> ask(settings())).hasMessageContaining("gave no token that is in the vocabulary: [\uFFFD]");
+        assertThatThrownBy(() -> ask(settings().withTop(1))).hasMessageContaining("gave no token that is in the vocabulary: [\uFFFD]");
     }
 
     /// llama.cpp's server lists ids.
@@ -206,7 +208,7 @@ class OpenAiCompletionsTest {
         assertThat(top.logProbabilities()).containsExactly(-0.25f, -1.5f, -2f);
         answer = (_, x) -> send(x, 200,
                 "{\"choices\":[{\"logprobs\":{\"content\":[{\"top_logprobs\":[{\"id\":99999999,\"token\":\"a\",\"logprob\":-1}]}]}}]}");
-        assertThatThrownBy(() -> ask(settings())).hasMessageContaining("gave a token 'a', which is not in the vocabulary");
+        assertThatThrownBy(() -> ask(settings().withTop(1))).hasMessageContaining("gave a token 'a', which is not in the vocabulary");
     }
 
     /// Nor in part, where what a server says is cut; nor as JSON or URLs write it.
@@ -265,13 +267,7 @@ class OpenAiCompletionsTest {
 
     @Test
     void silenceAndAbsenceAreTold() {
-        answer = (_, _) -> {
-            try {
-                Thread.sleep(2000);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        };
+        answer = (_, _) -> silent();
         assertThatThrownBy(() -> ask(settings().withPatience(Duration.ofMillis(150), 2, Duration.ZERO)))
                 .hasMessageContaining("did not answer within 0.15 s (asked 2 times)");
         answer = (_, x) -> x.close();
@@ -279,6 +275,14 @@ class OpenAiCompletionsTest {
         OpenAiCompletions.Settings gone = settings();
         server.stop(0);
         assertThatThrownBy(() -> ask(gone)).hasMessageContaining("cannot be reached").hasMessageNotContaining(SECRET);
+    }
+
+    private static void silent() {
+        try {
+            Thread.sleep(2000);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     @Test
@@ -290,20 +294,27 @@ class OpenAiCompletionsTest {
             int length = question.path("prompt").size();
             if (length >= 4 && first == 5) send(x, 500, "down");
             else if (length >= 3 && first == 6) send(x, 200, "rubbish");
+            else if (length >= 2 && first == 8) send(x, 200, listing(tokens(names.getFirst(), -0.5)));
+            else if (first == 9) silent();
             else
                 send(x, 200,
                         listing(tokens(names.get(length % 6), -0.5, names.get((length + 1) % 6), -1.5, names.get((length + 2) % 6), -2)));
         };
-        try (OpenAiCompletions client = new OpenAiCompletions(settings(), tokenizer)) {
+        OpenAiCompletions.Settings impatient = settings().withPatience(Duration.ofMillis(300), 1, Duration.ZERO);
+        try (OpenAiCompletions client = new OpenAiCompletions(impatient, tokenizer)) {
             List<Generation> texts = new Generator(RemoteModel.of(client, tokenizer.vocabSize()), tokenizer,
                     GenerationConfig.defaults().withMaxNewTokens(6))
-                    .generate(List.of(new int[] {5}, new int[] {7}, new int[] {6}));
+                    .generate(List.of(new int[] {5}, new int[] {7}, new int[] {6}, new int[] {8}, new int[] {9}));
             assertThat(texts.stream().map(Generation::reason)).containsExactly(FinishReason.FAILED, FinishReason.LENGTH,
-                    FinishReason.FAILED);
+                    FinishReason.FAILED, FinishReason.FAILED, FinishReason.FAILED);
             assertThat(texts.get(0).ids()).hasSize(3);
             assertThat(texts.get(0).failure().orElseThrow()).contains("HTTP 500: 'down'");
             assertThat(texts.get(2).ids()).hasSize(2);
             assertThat(texts.get(2).failure().orElseThrow()).contains("not JSON: 'rubbish'");
+            assertThat(texts.get(3).ids()).hasSize(1);
+            assertThat(texts.get(3).failure().orElseThrow()).contains("gave 1 log-probabilities where 3 were asked for");
+            assertThat(texts.get(4).ids()).isEmpty();
+            assertThat(texts.get(4).failure().orElseThrow()).contains("did not answer within 0.3 s");
             int[] expected = new int[6];
             for (int t = 0; t < 6; t++) expected[t] = pieces.get(names.get((t + 1) % 6));
             assertThat(texts.get(1).ids()).containsExactly(expected);

@@ -172,9 +172,15 @@ final class ProxyOptions {
         });
     }
 
-    /// The same check for ids alone, as far as the folders have tokenizers.
+    /// The same check for ids alone, which need no tokenizer; where one is missing this is said.
     void requireVocabulary(Path folder) {
-        if (!Stream.of(folder, expert, antiExpert).filter(f -> f != null).allMatch(f -> Files.exists(f.resolve("tokenizer.json")))) return;
+        Optional<Path> without = Stream.of(folder, expert, antiExpert).filter(f -> f != null && !Files.exists(f.resolve("tokenizer.json")))
+                .findFirst();
+        if (without.isPresent()) {
+            spec.commandLine().getErr().printf("not checked whether the models share a vocabulary: %s has no tokenizer.json%n",
+                    without.get());
+            return;
+        }
         try (Tokenizer tokenizer = Tokenizer.load(folder)) {
             requireVocabulary(folder, tokenizer);
         }

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -53,18 +54,24 @@ record Answering(int batchSize, EvalListener listener, List<Response> earlier) {
             // One that was answered in part is asked whole: in other company its prompts might be rounded otherwise.
             List<Generation> texts = writer.write(batch.stream().map(prompts::get).toList(), batch.stream().mapToInt(i -> i).toArray());
             List<Response> answered = new ArrayList<>();
+            Optional<String> failed = Optional.empty();
             for (int i = 0; i < texts.size(); i++) {
                 int index = batch.get(i);
                 if (responses[index] != null) continue;
-                texts.get(i).failure().ifPresent(why -> {
-                    throw new GenerationException("record %d cannot be answered: %s".formatted(index, why));
-                });
+                Optional<String> why = texts.get(i).failure();
+                if (why.isPresent()) {
+                    failed = failed.or(() -> Optional.of("record %d cannot be answered: %s".formatted(index, why.get())));
+                    continue;
+                }
                 responses[index] = reader.read(index, texts.get(i));
                 answered.add(responses[index]);
                 newTokens += responses[index].newTokens();
             }
             done += answered.size();
-            listener.onResponses(answered, done, responses.length);
+            if (!answered.isEmpty()) listener.onResponses(answered, done, responses.length);
+            failed.ifPresent(message -> {                                        // once what its neighbours were answered is kept
+                throw new GenerationException(message);
+            });
         }
         return new Answered(List.of(responses), newTokens, (System.nanoTime() - start) / 1e9);
     }
