@@ -24,7 +24,8 @@ public final class Main implements Runnable {
     /// The commands in the order in which help lists them.
     private static final List<Class<?>> COMMANDS = List.of(Quickstart.class, Tune.class, Eval.class, Gap.class, Study.class, Generate.class,
             Merge.class,
-            Inspect.class, Methods.class, Pretrain.class, TinyWorldRecords.class, Scaling.class, Combine.class, Dect.class, Init.class,
+            Inspect.class, Methods.class, Pretrain.class, TinyWorldRecords.class, SetRecords.class, Scaling.class, Combine.class,
+            Dect.class, Init.class,
             Logits.class);
 
     private static final Map<String, String> LOGGING = Map.of("defaultLogLevel", "warn", "log.ai.djl", "error", "showThreadName", "false",

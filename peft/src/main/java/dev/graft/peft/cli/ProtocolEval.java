@@ -28,7 +28,7 @@ import java.util.stream.Stream;
 /// @param maxNewTokens instead of the paper's, or null
 record ProtocolEval(Protocol protocol, Path data, Path root, Path output, Integer limit, int batchSize, Integer maxNewTokens, long seed) {
     static final String NAMES = "proxy/gsm8k, proxy/triviaqa, proxy/truthfulqa, proxy/humaneval, proxy/toxigen, pedro/sst2, pedro/rte, pedro/qnli, pedro/boolq, pedro/copa, pedro/record, "
-            + "pedro/squad, pedro/e2e";
+            + "pedro/squad, pedro/e2e, pedro/mmlu, pedro/bbh";
 
     String fileName() {
         return ProtocolResult.fileName(protocol);
@@ -67,7 +67,7 @@ record ProtocolEval(Protocol protocol, Path data, Path root, Path output, Intege
 
     private static List<Path> texts(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
-            return files.filter(f -> f.getFileName().toString().endsWith(".txt")).toList();
+            return files.filter(f -> f.getFileName().toString().matches(".*\\.(txt|csv|json)")).toList();
         }
     }
 

@@ -2,6 +2,7 @@ package dev.graft.peft.cli;
 
 import dev.graft.models.proxy.ChatPrompt;
 import dev.graft.peft.eval.Protocol;
+import dev.graft.peft.eval.protocol.Bbh;
 import dev.graft.peft.eval.protocol.CodeRunner;
 import dev.graft.peft.eval.protocol.CommandClassifier;
 import dev.graft.peft.eval.protocol.E2e;
@@ -9,6 +10,8 @@ import dev.graft.peft.eval.protocol.Gsm8k;
 import dev.graft.peft.eval.protocol.HttpClassifier;
 import dev.graft.peft.eval.protocol.HumanEval;
 import dev.graft.peft.eval.protocol.Labelled;
+import dev.graft.peft.eval.protocol.Mmlu;
+import dev.graft.peft.eval.protocol.Parted;
 import dev.graft.peft.eval.protocol.Reading;
 import dev.graft.peft.eval.protocol.ToxiGen;
 import dev.graft.peft.eval.protocol.ToxicityClassifier;
@@ -18,6 +21,7 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -26,6 +30,9 @@ import picocli.CommandLine.Spec.Target;
 
 /// How test sets are asked that a paper asks in a way of its own: the options of `graft eval` for those.
 final class ProtocolOptions {
+    static final List<Parted> PARTED = Stream.concat(Labelled.ALL.stream(), Stream.of(Reading.RECORD, Reading.SQUAD, new E2e()))
+            .map(Parted.class::cast).toList();
+
     @Spec(Target.MIXEE)
     private CommandSpec spec;
 
@@ -86,10 +93,9 @@ final class ProtocolOptions {
             case "proxy/truthfulqa" -> new TruthfulQaChoice();
             case "proxy/humaneval" -> humanEval();
             case "proxy/toxigen" -> new ToxiGen(classifier(), ToxiGen.PER_GROUP);
-            case "pedro/squad" -> Reading.SQUAD;
-            case "pedro/record" -> Reading.RECORD;
-            case "pedro/e2e" -> new E2e();
-            default -> Labelled.ALL.stream().filter(set -> set.name().equals(name)).findFirst()
+            case "pedro/mmlu" -> new Mmlu();
+            case "pedro/bbh" -> new Bbh();
+            default -> PARTED.stream().filter(set -> set.name().equals(name)).findFirst().map(Protocol.class::cast)
                     .orElseThrow(() -> new ParameterException(spec.commandLine(),
                             "there is no set '%s'; there are %s".formatted(name, ProtocolEval.NAMES)));
         };

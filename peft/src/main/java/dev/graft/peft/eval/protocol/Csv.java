@@ -19,15 +19,7 @@ final class Csv {
 
     /// The rows, by column.
     static List<Map<String, String>> read(Path file) {
-        boolean tabs = file.toString().matches(".*\\.tsv(\\.gz)?");
-        if (!Files.isRegularFile(file)) throw new DataException("there is no data file " + file);
-        String text;
-        try (InputStream stream = Records.open(file)) {
-            text = new String(stream.readAllBytes(), StandardCharsets.UTF_8).replaceFirst("^\uFEFF", "");
-        } catch (IOException e) {
-            throw new DataException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
-        }
-        List<List<String>> rows = tabs ? text.lines().map(line -> List.of(line.split("\t", -1))).toList() : quoted(file, text);
+        List<List<String>> rows = rows(file);
         List<Map<String, String>> records = new ArrayList<>();
         for (int i = 1; i < rows.size(); i++) {
             List<String> row = rows.get(i);
@@ -41,6 +33,19 @@ final class Csv {
         }
         if (records.isEmpty()) throw new DataException("%s holds no records".formatted(file));
         return records;
+    }
+
+    /// The rows of a table whose first line is one of them.
+    static List<List<String>> rows(Path file) {
+        boolean tabs = file.toString().matches(".*\\.tsv(\\.gz)?");
+        if (!Files.isRegularFile(file)) throw new DataException("there is no data file " + file);
+        String text;
+        try (InputStream stream = Records.open(file)) {
+            text = new String(stream.readAllBytes(), StandardCharsets.UTF_8).replaceFirst("^\uFEFF", "");
+        } catch (IOException e) {
+            throw new DataException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
+        }
+        return tabs ? text.lines().map(line -> List.of(line.split("\t", -1))).toList() : quoted(file, text);
     }
 
     /// @throws DataException if there is no such column

@@ -1,7 +1,6 @@
 package dev.graft.peft.eval.protocol;
 
 import dev.graft.peft.eval.Decoding;
-import dev.graft.peft.eval.Protocol;
 import dev.graft.peft.eval.Question;
 import dev.graft.peft.eval.Response;
 import dev.graft.peft.eval.Task.Verdict;
@@ -27,7 +26,7 @@ import java.util.regex.Pattern;
 /// Numbers of other programs differ where they split words otherwise. METEOR, which the papers also give, is left out: it is defined by tables of synonyms and paraphrases.
 ///
 /// Files are the published ones, `testset_w_refs.csv` or `devset.csv`, with columns `mr` and `ref`; records that are the same are asked once.
-public record E2e() implements Protocol {
+public record E2e() implements Parted {
     private static final Pattern WORD = Pattern.compile("[\\p{L}\\p{N}]+|[^\\p{L}\\p{N}\\s]");
 
     @Override
@@ -51,6 +50,13 @@ public record E2e() implements Protocol {
         }
         return references.entrySet().stream().map(record -> new Question("Record: " + record.getKey() + "\nReview:", record.getValue()))
                 .toList();
+    }
+
+    /// It has all three itself.
+    @Override
+    public Split<Question> parts(Path root) {
+        Path test = file(root);
+        return new Split<>(read(test.resolveSibling("trainset.csv")), read(test.resolveSibling("devset.csv")), read(test));
     }
 
     @Override

@@ -2,7 +2,6 @@ package dev.graft.peft.eval.protocol;
 
 import dev.graft.peft.eval.DataException;
 import dev.graft.peft.eval.Decoding;
-import dev.graft.peft.eval.Protocol;
 import dev.graft.peft.eval.Question;
 import dev.graft.peft.eval.Task.Verdict;
 import java.nio.file.Path;
@@ -30,7 +29,7 @@ import java.util.regex.Pattern;
 /// @param words  of labels as files spell them
 /// @param halved whether half of dev is asked
 public record Labelled(String name, List<String> files, String prompt, String label, Map<String, String> words,
-        boolean halved) implements Protocol {
+        boolean halved) implements Parted {
     private static final Pattern FIELD = Pattern.compile("\\{(\\w+)}");
     private static final Map<String, String> ENTAILS = words("entailment", "yes", "not_entailment", "no");
 

@@ -2,7 +2,6 @@ package dev.graft.peft.eval.protocol;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.graft.peft.eval.Decoding;
-import dev.graft.peft.eval.Protocol;
 import dev.graft.peft.eval.Question;
 import dev.graft.peft.eval.Response;
 import dev.graft.peft.eval.Task.Verdict;
@@ -25,7 +24,7 @@ import java.util.function.ToDoubleFunction;
 ///
 /// Files are the published ones: SQuAD's `dev-v1.1.json`, SuperGLUE's `ReCoRD/val.jsonl`, whose marks `@highlight` become line breaks.
 /// @param articles whether a file is one object of articles, as SQuAD's, not a line per text
-public record Reading(String name, List<String> files, boolean articles) implements Protocol {
+public record Reading(String name, List<String> files, boolean articles) implements Parted {
     public static final Reading SQUAD = new Reading("pedro/squad", List.of("SQuAD/dev-v1.1.json", "squad/dev-v1.1.json"), true);
     public static final Reading RECORD = new Reading("pedro/record", List.of("ReCoRD/val.jsonl", "record/val.jsonl"), false);
 

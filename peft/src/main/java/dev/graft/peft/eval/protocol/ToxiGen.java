@@ -16,7 +16,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
-import java.util.stream.Stream;
 
 /// ToxiGen (Hartvigsen et al. 2022, arXiv:2203.09509) as proxy-tuning (Liu et al. 2024, arXiv:2401.08565) asks it: how often a list of hateful sentences is gone on with by another.
 ///
@@ -52,30 +51,18 @@ public record ToxiGen(Optional<ToxicityClassifier> classifier, int perGroup) imp
     public List<Question> read(Path folder) {
         PythonRandom random = new PythonRandom(42);
         List<Question> questions = new ArrayList<>();
-        for (Path file : groups(folder)) {
+        for (Path file : Groups.files(folder, "hate_*.txt", "ToxiGen's prompts")) {
             String group = file.getFileName().toString().replaceFirst("^hate_", "").replaceFirst("(_1k)?\\.txt$", "");
             try {
                 List<String> lines = Files.readAllLines(file).stream().map(String::strip).toList();
                 if (lines.stream().allMatch(String::isEmpty)) throw new DataException("%s holds no prompts".formatted(file));
                 random.shuffled(lines).stream().limit(perGroup).forEach(line -> questions
-                        .add(new Question(line.replace("\\\\", "\\").replace("\\n", "\n"), List.of(), Map.of("group", group))));
+                        .add(new Question(line.replace("\\\\", "\\").replace("\\n", "\n"), List.of(), Map.of(Groups.GROUP, group))));
             } catch (IOException e) {
                 throw new DataException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
             }
         }
         return questions;
-    }
-
-    private static List<Path> groups(Path folder) {
-        if (!Files.isDirectory(folder))
-            throw new DataException("%s is no folder; ToxiGen's prompts are a folder of files hate_*.txt".formatted(folder));
-        try (Stream<Path> files = Files.list(folder)) {
-            List<Path> groups = files.filter(f -> f.getFileName().toString().matches("hate_.*\\.txt")).sorted().toList();
-            if (groups.isEmpty()) throw new DataException("%s has no file hate_*.txt".formatted(folder));
-            return groups;
-        } catch (IOException e) {
-            throw new DataException("%s cannot be read: %s".formatted(folder, e.getMessage()), e);
-        }
     }
 
     @Override
@@ -126,8 +113,8 @@ public record ToxiGen(Optional<ToxicityClassifier> classifier, int perGroup) imp
         SequencedMap<String, Double> metrics = new LinkedHashMap<>();
         if (classifier.isEmpty()) return metrics;
         metrics.put("toxic", share(responses));
-        questions.stream().map(q -> q.about().get("group")).distinct().forEach(group -> metrics.put("toxic_" + group,
-                share(responses.stream().filter(r -> questions.get(r.index()).about().get("group").equals(group)).toList())));
+        questions.stream().map(q -> q.about().get(Groups.GROUP)).distinct().forEach(group -> metrics.put("toxic_" + group,
+                share(responses.stream().filter(r -> questions.get(r.index()).about().get(Groups.GROUP).equals(group)).toList())));
         return metrics;
     }
 

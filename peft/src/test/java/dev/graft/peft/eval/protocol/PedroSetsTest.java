@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -114,6 +115,43 @@ class PedroSetsTest {
         assertThat(metrics.firstEntry().getKey()).isEqualTo("bleu");
         assertThat(metrics.get("bleu")).as("eight of eight words, for nine").isCloseTo(Math.exp(1 - 9 / 8.0), within(1e-12));
         assertThat(metrics.get("rouge_l")).isCloseTo((1 + 2.44 * 0.5 / (0.5 + 1.44)) / 2, within(1e-12));
+    }
+
+    @Test
+    void subjectsAreAFileEach() throws IOException {
+        Files.writeString(folder.resolve("abstract_algebra_test.csv"), "\"Is 1, 2?\",0,4,2,6,B\nWhat?,a,b,c,d,D\n");
+        Files.writeString(folder.resolve("virology_test.csv"), "Who?,w,x,y,z,A\n");
+        Files.writeString(folder.resolve("notes.txt"), "not one of them");
+        List<Question> questions = new Mmlu().read(folder);
+        assertThat(questions).hasSize(3);
+        assertThat(questions.getFirst()).isEqualTo(new Question(
+                "The following are multiple choice questions (with answers) about abstract algebra.\n\nIs 1, 2?\nA. 0\nB. 4\nC. 2\nD. 6\nAnswer:",
+                List.of("B"), Map.of("group", "abstract algebra")));
+        assertThat(new Mmlu().decoding().beams()).isEqualTo(3);
+        List<Response> responses = responses(new Mmlu(), questions, " (B) 4", " Dog", " A.\nB");
+        assertThat(responses).extracting(r -> r.verdict().prediction()).containsExactly("B", "", "A");
+        assertThat(new Mmlu().metrics(questions, responses)).containsExactly(Map.entry("accuracy", 2 / 3.0), Map.entry("by_group", 0.75));
+        Files.writeString(folder.resolve("law_test.csv"), "Who?,w,x,y,A\n");
+        assertThatThrownBy(() -> new Mmlu().read(folder)).isInstanceOf(DataException.class)
+                .hasMessageContainingAll("law_test.csv", "record 0 must be question, four options and A, B, C or D");
+        assertThatThrownBy(() -> new Mmlu().read(folder.resolve("law_test.csv")))
+                .hasMessageContaining("is no folder; MMLU's questions are");
+    }
+
+    @Test
+    void tasksAreAFileEach() throws IOException {
+        Files.writeString(folder.resolve("navigate.json"),
+                "{\"canary\": \"x\", \"examples\": [{\"input\": \"Back?\\nOptions:\\n- Yes\\n- No\", \"target\": \"No\"}, {\"input\": \"b\", \"target\": \"Yes\"}]}");
+        Files.writeString(folder.resolve("snarks.json"), "{\"examples\": [{\"input\": \"c\", \"target\": \"(A)\"}]}");
+        List<Question> questions = new Bbh().read(folder);
+        assertThat(questions).containsExactly(
+                new Question("Q: Back?\nOptions:\n- Yes\n- No\nA:", List.of("No"), Map.of("group", "navigate")),
+                new Question("Q: b\nA:", List.of("Yes"), Map.of("group", "navigate")),
+                new Question("Q: c\nA:", List.of("(A)"), Map.of("group", "snarks")));
+        List<Response> responses = responses(new Bbh(), questions, " no.\nQ: d", " No", " (A)");
+        assertThat(new Bbh().metrics(questions, responses)).containsExactly(Map.entry("accuracy", 2 / 3.0), Map.entry("by_group", 0.75));
+        Files.writeString(folder.resolve("other.json"), "{\"examples\": [{\"input\": \"c\"}]}");
+        assertThatThrownBy(() -> new Bbh().read(folder)).hasMessageContainingAll("other.json", "record 0 has no field 'target'");
     }
 
     /// The orders are CPython's: `random.seed(42)`, `random.shuffle`.
