@@ -1,8 +1,16 @@
 package dev.graft.peft.cli;
 
+import dev.graft.peft.eval.DataException;
 import dev.graft.peft.eval.GapClosed;
+import dev.graft.peft.eval.GapPlot;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -12,8 +20,9 @@ import picocli.CommandLine.Spec;
 /// Compares results of a base, of the base steered, and of the base tuned.
 @Command(name = "gap", mixinStandardHelpOptions = true, sortOptions = false,
         description = "Says how much of the gap between a model and its tuned self is closed by steering it.", footer = {"",
-                "The folders are what graft eval wrote; sets that are in all three count. Example:",
-                "  graft gap --base results/base --proxy results/steered --tuned results/tuned"})
+                "The folders are what graft eval wrote; sets that are in all of them count. Examples:",
+                "  graft gap --base results/base --proxy results/steered --tuned results/tuned",
+                "  graft gap --base base --proxy alpha-0.5 --proxy alpha-1 --tuned tuned --plot gap"})
 final class Gap implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
@@ -22,15 +31,27 @@ final class Gap implements Callable<Integer> {
     private Path base;
 
     @Option(names = "--proxy", required = true, paramLabel = "DIR",
-            description = "Results of the model steered, or however else it was helped.")
-    private Path proxy;
+            description = "Results of the model steered, or however else it was helped; more than once for several.")
+    private List<Path> proxies;
 
     @Option(names = "--tuned", required = true, paramLabel = "DIR", description = "Results of the model tuned itself.")
     private Path tuned;
 
+    @Option(names = "--plot", paramLabel = "DIR", description = "Draw there, for each set, the figure over the steered models' alpha.")
+    private Path plot;
+
     @Override
-    public Integer call() {
-        GapClosed gap = GapClosed.read(base, proxy, tuned);
+    public Integer call() throws IOException {
+        List<GapClosed> all = proxies.stream().map(proxy -> GapClosed.read(base, proxy, tuned)).toList();
+        if (plot != null) draw(all);
+        for (int i = 0; i < proxies.size(); i++) {
+            if (proxies.size() > 1) spec.commandLine().getOut().printf("%s%s%n", i == 0 ? "" : System.lineSeparator(), proxies.get(i));
+            table(all.get(i));
+        }
+        return 0;
+    }
+
+    private void table(GapClosed gap) {
         int width = Math.max(4, gap.sets().stream().mapToInt(s -> s.task().length()).max().orElseThrow());
         double mean = gap.mean();
         var out = spec.commandLine().getOut();
@@ -43,6 +64,19 @@ final class Gap implements Callable<Integer> {
         if (gap.sets().size() > 1)
             out.printf(Locale.ROOT, "%-" + width + "s  %-12s  %8s  %8s  %8s  %8.1f %%%n", "mean", "", "", "", "", 100 * mean);
         out.flush();
-        return 0;
+    }
+
+    private void draw(List<GapClosed> all) throws IOException {
+        Map<String, List<GapClosed.Set>> sets = new LinkedHashMap<>();
+        for (int i = 0; i < all.size(); i++) {
+            for (GapClosed.Set set : all.get(i).sets()) {
+                if (set.alpha().isEmpty())
+                    throw new DataException(
+                            "%s was not steered, so there is no alpha to draw it at; leave out --plot".formatted(proxies.get(i)));
+                sets.computeIfAbsent(set.task(), _ -> new ArrayList<>()).add(set);
+            }
+        }
+        Files.createDirectories(plot);
+        sets.forEach((task, runs) -> GapPlot.draw(runs, plot.resolve("alpha-" + task.replace('/', '-') + ".png")));
     }
 }

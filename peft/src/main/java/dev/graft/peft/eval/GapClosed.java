@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalDouble;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 
@@ -28,7 +29,8 @@ public record GapClosed(List<Set> sets) {
     }
 
     /// @param metric what the three figures are
-    public record Set(String task, String metric, double base, double proxy, double tuned) {
+    /// @param alpha  by which the steered one was, where its summary says so
+    public record Set(String task, String metric, double base, double proxy, double tuned, OptionalDouble alpha) {
         /// @throws DataException where there is no gap
         public double closed() {
             if (tuned == base) {
@@ -58,13 +60,17 @@ public record GapClosed(List<Set> sets) {
             requireSame(file, summary, all.get(file), tuned);
             String metric = metric(summary);
             sets.add(new Set(summary.requireString("task"), metric, summary.requireDouble(metric), proxies.get(file).requireDouble(metric),
-                    all.get(file).requireDouble(metric)));
+                    all.get(file).requireDouble(metric), alpha(proxies.get(file))));
         });
         if (sets.isEmpty()) {
             throw new DataException("no set is in all three folders: %s has %s, %s has %s, %s has %s".formatted(base, bases.keySet(), proxy,
                     proxies.keySet(), tuned, all.keySet()));
         }
         return new GapClosed(sets);
+    }
+
+    private static OptionalDouble alpha(JsonObject summary) {
+        return summary.has("proxy") ? OptionalDouble.of(summary.requireObject("proxy").requireDouble("alpha")) : OptionalDouble.empty();
     }
 
     private static String metric(JsonObject summary) {

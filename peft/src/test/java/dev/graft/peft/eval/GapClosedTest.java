@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalDouble;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -29,7 +30,7 @@ class GapClosedTest {
     }
 
     private static GapClosed.Set set(double base, double proxy, double tuned) {
-        return new GapClosed.Set("set", "accuracy", base, proxy, tuned);
+        return new GapClosed.Set("set", "accuracy", base, proxy, tuned, OptionalDouble.empty());
     }
 
     private Path results(String name, String task, Map<String, Object> figures, int first) throws IOException {
