@@ -16,7 +16,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -31,7 +34,8 @@ import picocli.CommandLine.Spec;
                 "",
                 "Without --data the law is L(C) = a C^b + c, by least squares; with it L(X, D) = A X^-alpha D^-beta + E, by the Huber loss of ln L. Examples:",
                 "  graft scaling w64/pretraining.json w128/pretraining.json w192/pretraining.json w256/pretraining.json --hold-out 1 --output DIR",
-                "  graft scaling study-100-steps/results.jsonl study-300-steps/results.jsonl --size trainable_parameters --data examples --where method=lora"})
+                "  graft scaling study-100-steps/results.jsonl study-300-steps/results.jsonl --size trainable_parameters --data examples --where method=lora",
+                "  graft scaling study-*/results.jsonl --size model_parameters,trainable_parameters --data examples --hold-out 3 --output DIR"})
 final class Scaling implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
@@ -40,9 +44,9 @@ final class Scaling implements Callable<Integer> {
             description = "Results: .json, one run each, or .jsonl, a run a line. What failed is passed over.")
     private List<Path> files;
 
-    @Option(names = "--size", paramLabel = "FIELD", defaultValue = "parameters",
-            description = "Field that holds a run's size; settings.training.steps looks inside of others (default: ${DEFAULT-VALUE}).")
-    private String size;
+    @Option(names = "--size", paramLabel = "FIELD", split = ",", defaultValue = "parameters",
+            description = "Field that holds a run's size, or with --data several; settings.training.steps looks inside of others (default: ${DEFAULT-VALUE}).")
+    private List<String> sizes;
 
     @Option(names = "--data", paramLabel = "FIELD", description = "Field that holds how much data a run saw.")
     private String data;
@@ -60,7 +64,7 @@ final class Scaling implements Callable<Integer> {
     private int holdOut;
 
     @Option(names = "--predict", paramLabel = "SIZE[,DATA]", split = ",",
-            description = "Foretell the loss at this size, and amount of data.")
+            description = "Foretell the loss at this size (or these), and amount of data.")
     private List<Double> predict = List.of();
 
     @Option(names = "--output", paramLabel = "DIR", description = "Where scaling.json and scaling.png go.")
@@ -69,9 +73,12 @@ final class Scaling implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         if (holdOut < 0) throw new ParameterException(spec.commandLine(), "--hold-out must be at least 0, got " + holdOut);
-        if (!predict.isEmpty() && predict.size() != (data == null ? 1 : 2)) {
+        if (data == null && sizes.size() > 1)
             throw new ParameterException(spec.commandLine(),
-                    "--predict takes a size%s, got %s".formatted(data == null ? "" : " and an amount of data", predict));
+                    "several --size, %s, are of the joint law, which needs --data".formatted(sizes));
+        if (!predict.isEmpty() && predict.size() != sizes.size() + (data == null ? 0 : 1)) {
+            throw new ParameterException(spec.commandLine(), "--predict takes %s%s, got %s".formatted(
+                    sizes.size() == 1 ? "a size" : sizes.size() + " sizes", data == null ? "" : " and an amount of data", predict));
         }
         List<Measured> runs = runs();
         if (holdOut >= runs.size())
@@ -97,18 +104,20 @@ final class Scaling implements Callable<Integer> {
                         || !where.entrySet().stream().allMatch(e -> e.getValue().equals(String.valueOf(at(run, e.getKey())))))
                     continue;
                 Double found = number(run, loss);
-                Double of = number(run, size);
-                if (found == null || of == null) continue;                              // a study's bare models were not trained
+                List<Double> of = sizes.stream().map(field -> number(run, field)).filter(Objects::nonNull).toList();
+                if (found == null || of.size() < sizes.size()) continue;                // a study's bare models were not trained
                 Double amount = data == null ? Double.valueOf(1) : number(run, data);
                 if (amount != null) runs.add(new Measured(of, amount, found));
             }
         }
         if (runs.isEmpty()) {
             throw new IllegalArgumentException(
-                    "no run in %s holds the numbers %s%s".formatted(files, data == null ? List.of(size, loss) : List.of(size, data, loss),
+                    "no run in %s holds the numbers %s%s".formatted(files,
+                            Stream.of(sizes, data == null ? List.<String>of() : List.of(data), List.of(loss)).flatMap(List::stream)
+                                    .toList(),
                             where.isEmpty() ? "" : " where " + where));
         }
-        runs.sort(Comparator.comparingDouble(r -> Math.log(r.x()) + Math.log(r.d())));
+        runs.sort(Comparator.comparingDouble(r -> r.sizes().stream().mapToDouble(Math::log).sum() + Math.log(r.d())));
         return runs;
     }
 
@@ -127,13 +136,14 @@ final class Scaling implements Callable<Integer> {
         out.println(law);
         out.printf(Locale.ROOT, "mean error on the %d runs it was fitted to: %.2f %%%n", fitted.size(), 100 * law.error(fitted));
         for (Measured run : heldOut) {
-            out.printf(Locale.ROOT, "held out: %s %s%s, loss %.4f, foretold %.4f (%+.2f %%)%n", size, plain(run.x()),
-                    data == null ? "" : ", " + data + " " + plain(run.d()), run.loss(), law.at(run.x(), run.d()),
-                    100 * (law.at(run.x(), run.d()) / run.loss() - 1));
+            String of = IntStream.range(0, sizes.size()).mapToObj(i -> sizes.get(i) + " " + plain(run.sizes().get(i)))
+                    .collect(Collectors.joining(", "));
+            out.printf(Locale.ROOT, "held out: %s%s, loss %.4f, foretold %.4f (%+.2f %%)%n", of,
+                    data == null ? "" : ", " + data + " " + plain(run.d()), run.loss(), law.at(run), 100 * (law.at(run) / run.loss() - 1));
         }
         if (!predict.isEmpty())
             out.printf(Locale.ROOT, "foretold at %s: %.4f%n", predict.stream().map(Scaling::plain).toList(),
-                    law.at(predict.getFirst(), predict.size() > 1 ? predict.getLast() : 1));
+                    law.at(predict.subList(0, sizes.size()), data == null ? 1 : predict.getLast()));
         out.flush();
     }
 
@@ -147,9 +157,11 @@ final class Scaling implements Callable<Integer> {
         json.put("law", law.toString());
         json.put("constants", switch (law) {
             case PowerLaw(double a, double b, double c) -> Map.of("a", a, "b", b, "c", c);
-            case JointLaw(double a, double alpha, double beta, double e) -> Map.of("A", a, "alpha", alpha, "beta", beta, "E", e);
+            case JointLaw(double a, List<Double> alphas, double beta, double e) -> Map.of("A", a, "alpha", single(alphas), "beta", beta,
+                    "E",
+                    e);
         });
-        json.put("size", size);
+        json.put("size", single(sizes));
         json.put("data", data);
         json.put("loss", loss);
         json.put("error_fitted", law.error(fitted));
@@ -157,16 +169,21 @@ final class Scaling implements Callable<Integer> {
         json.put("runs",
                 Stream.concat(fitted.stream().map(r -> run(law, r, false)), heldOut.stream().map(r -> run(law, r, true))).toList());
         Json.write(output.resolve("scaling.json"), json);
-        ScalingPlot.draw(law, fitted, heldOut, size, data, output.resolve("scaling.png"));
+        ScalingPlot.draw(law, fitted, heldOut, String.join(" and ", sizes), data, output.resolve("scaling.png"));
         spec.commandLine().getOut().println("wrote " + output);
+    }
+
+    /// One as itself.
+    private static Object single(List<?> all) {
+        return all.size() == 1 ? all.getFirst() : all;
     }
 
     private static Map<String, Object> run(ScalingLaw law, Measured run, boolean heldOut) {
         Map<String, Object> json = new LinkedHashMap<>();
-        json.put("size", run.x());
+        json.put("size", single(run.sizes()));
         json.put("data", run.d());
         json.put("loss", run.loss());
-        json.put("foretold", law.at(run.x(), run.d()));
+        json.put("foretold", law.at(run));
         json.put("held_out", heldOut);
         return json;
     }

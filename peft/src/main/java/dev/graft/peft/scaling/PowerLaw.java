@@ -16,8 +16,8 @@ public record PowerLaw(double a, double b, double c) implements ScalingLaw {
     private static final int GRID = 400;
 
     @Override
-    public double at(double x, double d) {
-        return a * Math.pow(x, b) + c;
+    public double at(List<Double> sizes, double d) {
+        return a * Math.pow(sizes.getFirst(), b) + c;
     }
 
     /// The law nearest to these runs, of at least three sizes.

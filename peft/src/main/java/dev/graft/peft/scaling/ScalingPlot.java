@@ -16,7 +16,7 @@ import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/// A law beside the runs it was fitted to, and those it was not: a curve for each amount of data, over sizes.
+/// A law beside the runs it was fitted to, and those it was not: a curve for each amount of data, over sizes; of several sizes at once, all runs over what is foretold of them.
 public final class ScalingPlot {
     private static final int CURVE = 100;
     /// Apart for colour-blind readers, too (Okabe and Ito).
@@ -32,8 +32,40 @@ public final class ScalingPlot {
     /// @param d what amounts of data are
     public static void draw(ScalingLaw law, List<Measured> fitted, List<Measured> heldOut, String x, String d, Path file) {
         if (System.getProperty("java.awt.headless") == null) System.setProperty("java.awt.headless", "true");
-        XYChart chart = new XYChartBuilder().width(1000).height(600).title(law.toString()).xAxisTitle(x).yAxisTitle("loss").build();
         List<Measured> all = java.util.stream.Stream.concat(fitted.stream(), heldOut.stream()).toList();
+        XYChart chart = all.getFirst().sizes().size() == 1 ? overSizes(law, fitted, heldOut, all, x, d)
+                : overForetold(law, fitted, heldOut, all);
+        chart.getStyler().setXAxisLogarithmic(true).setChartBackgroundColor(Color.WHITE).setLegendPosition(LegendPosition.OutsideE);
+        try {
+            ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile());
+        } catch (IOException e) {
+            throw new UncheckedIOException(file + " cannot be written: " + e.getMessage(), e);
+        }
+    }
+
+    /// Of several sizes: what was measured over what is foretold, on the diagonal where the law is right.
+    private static XYChart overForetold(ScalingLaw law, List<Measured> fitted, List<Measured> heldOut, List<Measured> all) {
+        XYChart chart = new XYChartBuilder().width(1000).height(600).title(law.toString()).xAxisTitle("loss foretold")
+                .yAxisTitle("loss measured")
+                .build();
+        double[] ends = all.stream().mapToDouble(law::at).sorted().toArray(), line = {ends[0], ends[ends.length - 1]};
+        chart.addSeries("law", line, line).setMarker(SeriesMarkers.NONE).setLineColor(COLORS[0]);
+        foretold(chart, "fitted", law, fitted, true);
+        foretold(chart, "held out", law, heldOut, false);
+        chart.getStyler().setYAxisLogarithmic(true);
+        return chart;
+    }
+
+    private static void foretold(XYChart chart, String name, ScalingLaw law, List<Measured> runs, boolean filled) {
+        if (runs.isEmpty()) return;
+        chart.addSeries(name, runs.stream().map(law::at).toList(), runs.stream().map(Measured::loss).toList())
+                .setXYSeriesRenderStyle(XYSeries.XYSeriesRenderStyle.Scatter).setMarkerColor(COLORS[filled ? 0 : 1])
+                .setMarker(filled ? SeriesMarkers.CIRCLE : SeriesMarkers.CROSS);
+    }
+
+    private static XYChart overSizes(ScalingLaw law, List<Measured> fitted, List<Measured> heldOut, List<Measured> all, String x,
+            String d) {
+        XYChart chart = new XYChartBuilder().width(1000).height(600).title(law.toString()).xAxisTitle(x).yAxisTitle("loss").build();
         double[] amounts = all.stream().mapToDouble(Measured::d).distinct().sorted().toArray();
         double[] sizes = curve(all);
         for (int i = 0; i < amounts.length; i++) {
@@ -45,12 +77,7 @@ public final class ScalingPlot {
             points(chart, (name + " fitted").strip(), fitted, amount, color, true);
             points(chart, (name + " held out").strip(), heldOut, amount, color, false);
         }
-        chart.getStyler().setXAxisLogarithmic(true).setChartBackgroundColor(Color.WHITE).setLegendPosition(LegendPosition.OutsideE);
-        try {
-            ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile());
-        } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be written: " + e.getMessage(), e);
-        }
+        return chart;
     }
 
     private static double[] curve(List<Measured> all) {

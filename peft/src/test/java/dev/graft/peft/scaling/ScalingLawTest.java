@@ -91,6 +91,24 @@ class ScalingLawTest {
     }
 
     @Test
+    void severalSizesShareWhatDataDoes() {
+        JointLaw made = new JointLaw(60, List.of(0.25, 0.04), 0.18, 0.7);
+        List<Measured> runs = new ArrayList<>();
+        for (double model : new double[] {2e5, 5e5, 9e5})
+            for (double adapter : new double[] {1e3, 9e3, 8e4})
+                for (double d : new double[] {800, 1600, 6400})
+                    runs.add(new Measured(List.of(model, adapter), d, made.at(List.of(model, adapter), d)));
+        assertThat(made.at(List.of(2e5, 1e3), 800)).isCloseTo(60 * Math.pow(2e5, -0.25) * Math.pow(1e3, -0.04) * Math.pow(800, -0.18) + 0.7,
+                within(1e-12));
+        JointLaw found = JointLaw.fit(runs);
+        assertThat(found.alphas().get(0)).isCloseTo(0.25, within(1e-3));
+        assertThat(found.alphas().get(1)).isCloseTo(0.04, within(1e-3));
+        assertThat(found.beta()).isCloseTo(0.18, within(1e-3));
+        assertThat(found.error(runs)).isLessThan(1e-5);
+        assertThat(found.toString()).matches("L\\(X₁, X₂, D\\) = .* · X₁\\^-0.25\\d* · X₂\\^-0.04\\d* · D\\^-0.18\\d* \\+ 0.7\\d*");
+    }
+
+    @Test
     void tooFewRunsAreRefused() {
         assertThatThrownBy(() -> PowerLaw.fit(widths(MILLIONS, 4, 3))).hasMessageContaining("at least three sizes, got 2");
         assertThatThrownBy(() -> JointLaw.fit(widths(MILLIONS, 4, 3, 2, 1.5))).hasMessageContaining("got 4 runs, of 4 and 1");
