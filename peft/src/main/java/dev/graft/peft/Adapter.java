@@ -87,6 +87,11 @@ public interface Adapter {
         return 0;
     }
 
+    /// The largest learning rate of its structure ([Attach#structure]), where a run's settings say none.
+    default double structureLearningRate() {
+        return 1e-6;
+    }
+
     /// Whether what it makes of a prompt's tokens, and not of their number alone, reaches the earlier of them, so that a prompt is nothing to be learned or scored.
     default boolean looksAhead() {
         return false;

@@ -312,6 +312,12 @@ public final class Peft implements Trainee, AutoCloseable {
     }
 
     @Override
+    public double structureLearningRate() {
+        return trained().mapToDouble(graft -> graft.adapter().structureLearningRate()).max()
+                .orElseGet(Trainee.super::structureLearningRate);
+    }
+
+    @Override
     public List<Parameter> state() {
         return trained().flatMap(graft -> graft.states().stream()).toList();
     }

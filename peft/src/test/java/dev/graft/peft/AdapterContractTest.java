@@ -118,11 +118,12 @@ class AdapterContractTest {
                     once(125, LAYERS * (2 * (C + 10) + 10 + C))),
             new Case("learned-adapter", small("learned-adapter", "bottleneck_size", 3), NEUTRAL,                 // 2 (2 m C + m² + m + C) + 2 (K + 4) + 2
                     perLayer(2 * (2 * 3 * C + 9 + 3 + C) + 2 * (5 + 4) + 2)),
-            new Case("s3delta", small("s3delta", "r", 1).with("temperature", 0), NEUTRAL,                         // in + out, out, 2 gates; C and a gate
+            new Case("s3delta", small("s3delta", "r", 1).with("temperature", 0), NEUTRAL,                         // in + out, out, 2 gates; 2 C and a gate behind attention and MLP; C and a gate
                     new Case.Counts(
-                            LAYERS * (2 * (3 * C + 2) + 2 * (C + 2 * KV + 2) + 2 * (C + 2 * F + 2) + F + 2 * C + 2 + 2 * (C + 1)) + C + 1,
-                            LAYERS * (7 * C + 2 + 3 * C + 2 + 9 * C + 2 + 6 * C + 2 + 2 * (C + 1)) + C + 1,
-                            LAYERS * (4 * (3 * C + 2) + C + 2 * F + 2 + F + 2 * C + 2 + C + 1) + C + 1)),
+                            LAYERS * (2 * (3 * C + 2) + 2 * (C + 2 * KV + 2) + 2 * (C + 2 * F + 2) + F + 2 * C + 2 + 2 * (C + 1)
+                                    + 2 * (2 * C + 1)) + C + 1,
+                            LAYERS * (7 * C + 2 + 3 * C + 2 + 9 * C + 2 + 6 * C + 2 + 2 * (C + 1) + 2 * (2 * C + 1)) + C + 1,
+                            LAYERS * (4 * (3 * C + 2) + C + 2 * F + 2 + F + 2 * C + 2 + C + 1 + 2 * (2 * C + 1)) + C + 1)),
             new Case("loreft", small("loreft", "r", 3).with("prefix_positions", 2).with("suffix_positions", 1), OTHER,
                     perLayer(2 * 3 * C + 3)), // 2 r C + r
             new Case("prompt", small("prompt", "num_virtual_tokens", 7), OTHER, whole(7 * C, 7 * C)),            // n C

@@ -1,6 +1,7 @@
 package dev.graft.peft;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import dev.graft.models.CausalLm;
 import dev.graft.nn.Parameter;
@@ -112,6 +113,27 @@ class BilevelTest {
                 }
             }
             assertThat(moved).isGreaterThan(12);
+        }
+    }
+
+    private static double largestMove(TrainConfig config) {
+        try (CausalLm model = Tiny.llama(); Peft peft = attach(model)) {
+            Map<String, float[]> before = values(peft);
+            new Trainer(config, new CausalLoss(model)::sum, peft).fit(TEXTS, List.of());
+            Map<String, float[]> after = values(peft);
+            return peft.structure().stream().map(Parameter::name).flatMapToDouble(name -> IntStream.range(0, before.get(name).length)
+                    .mapToDouble(i -> Math.abs(after.get(name)[i] - before.get(name)[i]))).max().orElseThrow();
+        }
+    }
+
+    @Test
+    void itsRateHasFactorsToo() {
+        for (double share : new double[] {0.3, 0}) {
+            double plain = largestMove(config(c -> c.steps(1).structureShare(share)));
+            assertThat(largestMove(config(c -> c.steps(1).structureShare(share).rateFactors("pedro\\.act=10")))).as("share %s", share)
+                    .isCloseTo(10 * plain, withinPercentage(1));
+            assertThat(largestMove(config(c -> c.steps(1).structureShare(share).rateFactors("pedro\\.up=10")))).isCloseTo(plain,
+                    withinPercentage(1));
         }
     }
 

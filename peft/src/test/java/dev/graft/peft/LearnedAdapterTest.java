@@ -153,7 +153,7 @@ class LearnedAdapterTest {
             assertThat(peft.structure()).hasSize(2 * 7);
             stir(peft, 0.1);
             TrainConfig config = TrainConfig
-                    .with(c -> c.steps(25).batchSize(5).learningRate(0.01).structureLearningRate(0.05).structureShare(0.4));
+                    .with(c -> c.steps(25).batchSize(5).learningRate(0.01).structureShare(0.4));
             new Trainer(config, new CausalLoss(model), peft).fit(texts, List.of());
             peft.save(folder);
             Graft graft = peft.adapter(Peft.DEFAULT);
@@ -167,6 +167,12 @@ class LearnedAdapterTest {
                 int best = List.of("relu", "tanh", "linear").indexOf(words[2]);
                 for (float score : scores) assertThat(score).isLessThanOrEqualTo(scores[best]);
                 assertThat(scores[0]).isNotZero();
+                for (String choice : List.of("wiring", "encoder")) {
+                    float[] two = graft.parameter("model.layers.%d.learned.%s.%s".formatted(block, words[0], choice)).value().toFloats();
+                    boolean isFirst = two[0] >= two[1];
+                    assertThat(words[choice.equals("wiring") ? 1 : 3])
+                            .isEqualTo(choice.equals("wiring") ? isFirst ? "series" : "parallel" : isFirst ? "none" : "linear");
+                }
             }
             Graft found = Graft.plan(model, SEARCH.with("architecture", chosen));
             assertThat(found.count()).isLessThan(graft.count());

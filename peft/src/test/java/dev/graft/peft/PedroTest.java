@@ -43,7 +43,7 @@ class PedroTest {
     private static final Map<String, Supplier<CausalLm>> MODELS = new LinkedHashMap<>();
     private static final List<String> POOLERS = List.of("last", "mean", "max", "attn");
     private static final List<String> FUNCTIONS = List.of("rational", "relu", "gelu", "gelu_python", "gelu_new", "gelu_fast", "quick_gelu",
-            "gelu_10", "silu", "swish", "sigmoid", "tanh", "mish", "relu6", "linear");
+            "gelu_10", "silu", "swish", "sigmoid", "tanh", "mish", "relu6", "linear", "identity");
 
     static {
         MODELS.put("llama", Tiny::llama);

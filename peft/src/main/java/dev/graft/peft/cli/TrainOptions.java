@@ -31,11 +31,12 @@ final class TrainOptions implements IModelTransformer {
         describe("schedule", "Its course after the warm-up: constant (mezo's default), linear or cosine");
         describe("warmup_steps", "Steps in which the rate rises from 0");
         describe("warmup_ratio", "The same as a share of all steps");
-        describe("weight_decay", "Decoupled; SGD's, added to the gradient");
+        describe("weight_decay", "Decoupled; SGD's, added to the gradient; unless said 0.1 with mofo");
         describe("beta1", "AdamW's and MoFO's, of the average of gradients");
         describe("beta2", "AdamW's and MoFO's, of the average of squares");
         describe("epsilon", "AdamW's and MoFO's");
-        describe("structure_learning_rate", "Of parameters that say how others are used, such as PEDRO's activations");
+        describe("structure_learning_rate",
+                "Of parameters that say how others are used, such as PEDRO's activations; -1: as the method has it, 1e-6 or, for a search, 0.1");
         describe("structure_share", "Share of the examples that is kept for those parameters alone; 0 trains them with the others");
         describe("mofo_fraction", "MoFO's: the share of each tensor's elements, those of largest momentum, that a step moves");
         describe("mezo_epsilon",

@@ -177,6 +177,12 @@ public record LearnedAdapter(int bottleneckSize, List<String> candidates, List<S
         return options.get(IntStream.range(0, scores.length).reduce((a, b) -> scores[b] > scores[a] ? b : a).orElseThrow());
     }
 
+    /// While searching that of S3Delta; the paper names none.
+    @Override
+    public double structureLearningRate() {
+        return architecture.isEmpty() ? 0.1 : Adapter.super.structureLearningRate();
+    }
+
     @Override
     public AdapterFormat format() {
         return AdapterFormat.GRAFT;

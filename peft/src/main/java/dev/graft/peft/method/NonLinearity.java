@@ -24,7 +24,8 @@ enum NonLinearity {
     MISH("mish", x -> x.mul(x.softplus().tanh())),
     /// `relu(x)`, at most 6.
     RELU6("relu6", x -> clamp(x, 0, 6)),
-    LINEAR("linear", x -> x);
+    LINEAR("linear", x -> x),
+    IDENTITY("identity", x -> x);
 
     private final String word;
     private final UnaryOperator<Tensor> function;

@@ -18,12 +18,14 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /// S3Delta, sparse structure search (Hu et al. 2022, arXiv:2206.07382): which of many small modules are worth their numbers is found by gradients.
 ///
 /// ```
-/// linear layers:   y = W x + b + z₁ B A x + z₂ β           A: [r, in], B: [out, r], β: [out]
+/// linear layers:   h = W x + b + z₁ B A x + z₂ β           A: [r, in], B: [out, r], β: [out]
+/// the last of attention and MLP:  y = h + z₃ U gelu(D h)   D: [r, C], U: [C, r]; elsewhere y = h
 /// norms:           y = (1 + z₁ w) ⊙ norm(x)                w: [C]
 /// z = σ(α) out of training, and there a binary concrete number: σ((α + ln u − ln(1 − u)) / τ), u uniform in (0, 1)
 /// α ← α + λ after each step, λ such that Σ σ(αᵢ) nᵢ = budget · Σ nᵢ               nᵢ: numbers of module i
@@ -31,12 +33,13 @@ import java.util.function.UnaryOperator;
 /// Each α is structure, which in bi-level training has examples of its own. Once it is trained, a folder's `chosen` has the modules of highest σ(α) that the budget has room for; with these as
 /// `architecture` there are no others, each as a whole (z = 1), to be trained from the start.
 ///
-/// Trained while searching: `r (in + out) + out + 2` per linear layer, `C + 1` per norm; then what is chosen. Starts neutral: B, β and w at 0, α at ln(budget / (1 − budget)). Not merged.
+/// Trained while searching: `r (in + out) + out + 2` per linear layer, `2 r C + 1` more at the last of attention and MLP, `C + 1` per norm; then what is chosen. Starts neutral: B, β, U and w at 0, α at
+/// ln(budget / (1 − budget)). Not merged.
 ///
-/// @param r LoRA's rank
-/// @param budget share of the numbers of all modules that is to be kept
+/// @param r LoRA's rank, and the adapters' width
+/// @param budget share of the numbers of all modules that is to be kept; the paper's is a share of the model's
 /// @param temperature τ; 0 draws nothing, z being σ(α) in training, too
-/// @param architecture the modules there are, such as `model.layers.0.self_attn.q_proj:lora`, `…:bias`, `model.norm:norm`; empty while searching
+/// @param architecture the modules there are, such as `model.layers.0.self_attn.q_proj:lora`, `…:bias`, `model.layers.0.mlp.down_proj:adapter`, `model.norm:norm`; empty while searching
 /// @param chosen what a search preferred, as `architecture` has it; not heeded
 /// @param targets linear layers and norms
 public record S3Delta(int r, double budget, double temperature, List<String> architecture, List<String> chosen, Targets targets)
@@ -52,6 +55,9 @@ public record S3Delta(int r, double budget, double temperature, List<String> arc
             List.of("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h", "input_layernorm", "post_attention_layernorm", "ln_f"),
             "gptj", List.of("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out", "ln_1", "ln_f"));
 
+    /// What attention and MLP end with.
+    private static final Set<String> LAST = Set.of("o_proj", "down_proj", "dense", "dense_4h_to_h", "out_proj", "fc_out");
+
     /// @param name `path:kind`
     /// @param size trained numbers
     private record Module(String name, long size) {
@@ -66,9 +72,12 @@ public record S3Delta(int r, double budget, double temperature, List<String> arc
 
     /// What a layer may have.
     private List<Module> modules(Layer layer) {
-        if (layer instanceof Linear linear)
-            return List.of(new Module(layer.path() + ":lora", (long) r * (linear.in() + linear.out())),
-                    new Module(layer.path() + ":bias", linear.out()));
+        if (layer instanceof Linear linear) {
+            Module lora = new Module(layer.path() + ":lora", (long) r * (linear.in() + linear.out())),
+                    bias = new Module(layer.path() + ":bias", linear.out());
+            if (!LAST.contains(layer.path().substring(layer.path().lastIndexOf('.') + 1))) return List.of(lora, bias);
+            return List.of(lora, bias, new Module(layer.path() + ":adapter", 2L * r * linear.out()));
+        }
         return List.of(new Module(layer.path() + ":norm", norm(layer)));
     }
 
@@ -90,6 +99,11 @@ public record S3Delta(int r, double budget, double temperature, List<String> arc
         if (gates.get(1) != null) {
             Parameter beta = at.param("s3.bias", Shape.of(base.out()), Init.zeros());
             at.adds(_ -> gates.get(1).apply(beta.value()));
+        }
+        if (gates.size() > 2 && gates.get(2) != null) {
+            Parameter d = at.param("s3.down.weight", Shape.of(r, base.out()), Init.kaimingUniform());
+            Parameter u = at.param("s3.up.weight", Shape.of(base.out(), r), Init.zeros());
+            at.after(h -> h.add(gates.get(2).apply(h.matmulT(d.value()).gelu()).matmulT(u.value())));
         }
         at.cannotFold("gate stands between the model and what is added to it");
     }
@@ -182,11 +196,17 @@ public record S3Delta(int r, double budget, double temperature, List<String> arc
         all.sort(Comparator.comparingDouble(Scored::alpha).reversed());
         List<String> kept = new ArrayList<>();
         for (Scored s : all) {
+            if (s.module.size > room) continue;
             room -= s.module.size;
-            if (room < 0) break;
             kept.add(s.module.name);
         }
         return with("chosen", kept);
+    }
+
+    /// The paper's, while searching.
+    @Override
+    public double structureLearningRate() {
+        return architecture.isEmpty() ? 0.1 : Adapter.super.structureLearningRate();
     }
 
     @Override

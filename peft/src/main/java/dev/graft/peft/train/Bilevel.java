@@ -2,6 +2,7 @@ package dev.graft.peft.train;
 
 import dev.graft.nn.Parameter;
 import dev.graft.optim.AdamW;
+import dev.graft.optim.Groups;
 import dev.graft.optim.Optimizer;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Tensor;
@@ -26,11 +27,12 @@ final class Bilevel implements Optimizer.ByGradients {
     private final double rate;
     private final boolean heldOut;
 
+    /// @param groups of the structure
     /// @param rate what the structure's learning rate is of that of the weights
     /// @param heldOut whether the structure has data of its own
-    Bilevel(ByGradients weights, List<Parameter> structure, AdamW.Config config, double rate, boolean heldOut) {
+    Bilevel(ByGradients weights, List<Parameter> structure, AdamW.Config config, Groups groups, double rate, boolean heldOut) {
         this.weights = weights;
-        this.structure = new AdamW(structure, config.withWeightDecay(0));
+        this.structure = new AdamW(structure, config.withWeightDecay(0), groups);
         this.rate = rate;
         this.heldOut = heldOut;
     }

@@ -39,11 +39,11 @@ import java.util.function.Consumer;
 /// @param schedule its course after the warm-up; where it is not chosen linear, after a warm-up, and for MeZO constant, without one
 /// @param warmupSteps optimizer steps of rising rate
 /// @param warmupRatio the same as a share of all steps; only one of the two may be set
-/// @param weightDecay decoupled; SGD's, added to the gradient
+/// @param weightDecay decoupled; SGD's, added to the gradient; unless said 0, and 0.1 with MoFO
 /// @param beta1 AdamW's and MoFO's, of the average of gradients
 /// @param beta2 AdamW's and MoFO's, of the average of squares
 /// @param epsilon AdamW's and MoFO's
-/// @param structureLearningRate the largest for parameters that say how others are used, such as an activation's coefficients, where an adapter has such; their course is that of the others
+/// @param structureLearningRate the largest for parameters that say how others are used, such as an activation's coefficients, where an adapter has such; their course is that of the others. -1: what the adapter says, 1e-6, and 0.1 for one that searches
 /// @param structureShare share of the training examples that is kept for those parameters alone (bi-level training); 0 trains them with the others
 /// @param mofoFraction MoFO's, of each tensor's elements that move
 /// @param mezoEpsilon MeZO's, how far to either side of the weights the loss is looked at
@@ -86,7 +86,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         ADAMW, SGD, MOFO, MEZO
     }
 
-    private static final double STRUCTURE_SHARE = 0.05, STRUCTURE_RATE = 1e-6;
+    private static final double STRUCTURE_SHARE = 0.05, OWN_RATE = -1;
 
     public static final TrainConfig DEFAULT = new Builder().build();
 
@@ -108,8 +108,8 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         require(beta1 >= 0 && beta1 < 1, "beta1", "in [0, 1)", beta1);
         require(beta2 >= 0 && beta2 < 1, "beta2", "in [0, 1)", beta2);
         require(epsilon > 0, "epsilon", "above 0", epsilon);
-        require(structureLearningRate >= 0 && structureLearningRate < Double.POSITIVE_INFINITY, "structure_learning_rate", "at least 0",
-                structureLearningRate);
+        require(structureLearningRate == OWN_RATE || structureLearningRate >= 0 && structureLearningRate < Double.POSITIVE_INFINITY,
+                "structure_learning_rate", "at least 0, or -1 for the adapter's own", structureLearningRate);
         require(structureShare >= 0 && structureShare < 1, "structure_share", "in [0, 1)", structureShare);
         require(mofoFraction > 0 && mofoFraction <= 1, "mofo_fraction", "in (0, 1]", mofoFraction);
         require(mezoEpsilon > 0 && mezoEpsilon < Double.POSITIVE_INFINITY, "mezo_epsilon", "above 0", mezoEpsilon);
@@ -132,13 +132,18 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
             require(structureShare == 0 || structureShare == STRUCTURE_SHARE, "structure_share",
                     "0 with mezo, which trains all parameters alike",
                     structureShare);
-            require(structureLearningRate == STRUCTURE_RATE, "structure_learning_rate",
+            require(structureLearningRate == OWN_RATE, "structure_learning_rate",
                     "left as it is with mezo, which trains all parameters alike", structureLearningRate);
         }
     }
 
     private static void require(boolean holds, String name, String wanted, Number got) {
         if (!holds) throw new IllegalArgumentException("%s must be %s, got %s".formatted(name, wanted, got));
+    }
+
+    /// MoFO's is that of its code.
+    private static double usualDecay(Rule rule) {
+        return rule == Rule.MOFO ? 0.1 : 0;
     }
 
     /// The defaults, changed.
@@ -175,12 +180,14 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
 
     /// The same where some of the parameters are structure. A rule that goes by losses alone makes no difference between them.
     ///
+    /// @param ownRate of the structure, where these settings say none
     /// @param heldOut whether examples are kept for these
-    Optimizer optimizerOf(List<Parameter> parameters, Groups groups, List<Parameter> structure, boolean heldOut) {
+    Optimizer optimizerOf(List<Parameter> parameters, Groups groups, List<Parameter> structure, double ownRate, boolean heldOut) {
         List<Parameter> weights = parameters.stream().filter(p -> !structure.contains(p)).toList();
         if (structure.isEmpty() || weights.isEmpty()) return optimizerOf(parameters, groups);
         return optimizerOf(weights, groups) instanceof Optimizer.ByGradients rule
-                ? new Bilevel(rule, structure, new AdamW.Config(beta1, beta2, epsilon, 0), structureLearningRate / learningRate, heldOut)
+                ? new Bilevel(rule, structure, new AdamW.Config(beta1, beta2, epsilon, 0), RateFactors.of(rateFactors),
+                        (structureLearningRate == OWN_RATE ? ownRate : structureLearningRate) / learningRate, heldOut)
                 : optimizerOf(parameters, groups);
     }
 
@@ -189,7 +196,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
     }
 
     /// These settings with others from JSON instead. Warm-up in steps stands for one as a share, and the other way round; where the optimizer becomes MeZO,
-    /// or was, the new one's own schedule stands for that of before.
+    /// or was, the new one's own schedule stands for that of before; likewise a weight decay that was the optimizer's own.
     public TrainConfig with(JsonObject given) {
         Map<String, Object> settings = toMap();
         Map<String, Object> others = given.toMap();
@@ -203,6 +210,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         if (optimizer == Rule.MEZO && others.containsKey("optimizer") && !name(Rule.MEZO).equals(others.get("optimizer"))) {
             settings.keySet().removeAll(List.of("schedule", "warmup_ratio", "warmup_steps"));
         }
+        if (others.containsKey("optimizer") && weightDecay == usualDecay(optimizer)) settings.remove("weight_decay");
         settings.putAll(others);
         return of(Json.parse(Json.format(settings), given.source()));
     }
@@ -234,7 +242,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         b.warmupSteps = json.optInt("warmup_steps", b.warmupSteps);
         if (json.has("warmup_ratio")) b.warmupRatio = json.requireDouble("warmup_ratio");
         else if (b.warmupSteps > 0) b.warmupRatio = 0.0;
-        b.weightDecay = json.optDouble("weight_decay", b.weightDecay);
+        if (json.has("weight_decay")) b.weightDecay = json.requireDouble("weight_decay");
         b.beta1 = json.optDouble("beta1", b.beta1);
         b.beta2 = json.optDouble("beta2", b.beta2);
         b.epsilon = json.optDouble("epsilon", b.epsilon);
@@ -336,11 +344,11 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
         private Schedule.Law schedule; // null: the optimizer's own
         private int warmupSteps = 0;
         private Double warmupRatio;
-        private double weightDecay = 0;
+        private Double weightDecay; // null: the optimizer's own
         private double beta1 = 0.9;
         private double beta2 = 0.999;
         private double epsilon = 1e-8;
-        private double structureLearningRate = STRUCTURE_RATE;
+        private double structureLearningRate = OWN_RATE;
         private double structureShare = STRUCTURE_SHARE;
         private double mofoFraction = 0.15;
         private double mezoEpsilon = 1e-3;
@@ -405,9 +413,10 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
             boolean byLosses = optimizer == Rule.MEZO;
             Schedule.Law law = schedule != null ? schedule : byLosses ? Schedule.Law.CONSTANT : Schedule.Law.LINEAR;
             double ratio = warmupRatio != null ? warmupRatio : byLosses ? 0 : 0.05;
+            double decay = weightDecay != null ? weightDecay : usualDecay(optimizer);
             return new TrainConfig(steps, epochs, batchSize, microBatchSize, average, dropLast, groupByLength, padding, padToMultipleOf,
                     optimizer, learningRate,
-                    law, warmupSteps, ratio, weightDecay, beta1, beta2, epsilon, structureLearningRate, structureShare, mofoFraction,
+                    law, warmupSteps, ratio, decay, beta1, beta2, epsilon, structureLearningRate, structureShare, mofoFraction,
                     mezoEpsilon, mezoSamples, momentum, nesterov,
                     loraplusLrRatio,
                     loraplusLrEmbedding, rateFactors, clipNorm, recompute,

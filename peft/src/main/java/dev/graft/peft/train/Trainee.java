@@ -15,6 +15,11 @@ public interface Trainee {
         return List.of();
     }
 
+    /// The largest learning rate of these, where a run's settings say none.
+    default double structureLearningRate() {
+        return 1e-6;
+    }
+
     /// Which of the parameters learn faster or slower, besides what the settings say.
     default Groups groups() {
         return Groups.ONE;

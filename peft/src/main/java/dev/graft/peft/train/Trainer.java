@@ -146,7 +146,7 @@ public final class Trainer {
             List<Parameter> structure = trainee.structure();
             int kept = structure.isEmpty() ? 0
                     : Math.clamp(Math.round(config.structureShare() * train.size()), 0, Math.max(0, train.size() - 1));
-            Optimizer rule = config.optimizerOf(parameters, trainee.groups(), structure, kept > 0);
+            Optimizer rule = config.optimizerOf(parameters, trainee.groups(), structure, trainee.structureLearningRate(), kept > 0);
             if (!(rule instanceof Bilevel)) kept = 0;
             int[] order = Shuffle.permutation(train.size(), config.seed() ^ HELD, 0);
             List<Example> own = IntStream.of(order).limit(kept).mapToObj(train::get).toList();
@@ -190,15 +190,14 @@ public final class Trainer {
 
         /// A step down the gradient.
         private Made descend(Optimizer.ByGradients rule, Batch batch, long step) {
-            Made made = descend(batch, step, DROPOUT, config.clipNorm(), grads -> {
+            return descend(batch, step, DROPOUT, config.clipNorm(), grads -> {
                 rule.step(grads, schedule.at(step));
+                if (held != null) {
+                    held.moveTo((int) (step / held.perEpoch()), (int) (step % held.perEpoch()));
+                    descend(held.next(), step, HELD, 0, own -> ((Bilevel) rule).stepStructure(own, schedule.at(step)));
+                }
                 trainee.after(new Step(step + 1, steps, grads));
             });
-            if (held != null) {
-                held.moveTo((int) (step / held.perEpoch()), (int) (step % held.perEpoch()));
-                descend(held.next(), step, HELD, 0, grads -> ((Bilevel) rule).stepStructure(grads, schedule.at(step)));
-            }
-            return made;
         }
 
         /// Finds the gradients of a batch and has them used.

@@ -16,10 +16,12 @@ import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /// Two models that are each good in half of the contexts.
@@ -76,6 +78,46 @@ class FittingTest {
                     .isGreaterThan(mean.oracle());
         }
         assertThat(found.get(Form.CONSTANT_SCALAR).combined()).as("no constant can tell them apart").isGreaterThan(0.95 * mean.mean());
+    }
+
+    /// Of a text's tokens as the two models see them.
+    private static double loss(double lambda, List<Example> texts) {
+        double sum = 0;
+        for (Example text : texts) {
+            for (int t = 1; t < text.ids().length; t++) {
+                int last = text.ids()[t - 1], token = text.ids()[t];
+                sum -= Math.log(lambda * probability(scores(last, last % 2 == 0), token)
+                        + (1 - lambda) * probability(scores(last, last % 2 == 1), token));
+            }
+        }
+        return sum;
+    }
+
+    /// Even tokens are more than odd ones, so the small model is worth more than half.
+    @Test
+    void aConstantIsTheBestThereIs() {
+        List<Example> texts = texts(60, 1);
+        double best = IntStream.rangeClosed(1, 199).mapToObj(i -> i / 200.0).min(Comparator.comparingDouble(l -> loss(l, texts)))
+                .orElseThrow();
+        assertThat(best).isBetween(0.55, 0.95);
+        Map<Form, Double> perplexity = new EnumMap<>(Form.class);
+        for (Form form : List.of(Form.CONSTANT_SCALAR, Form.CONSTANT_VECTOR)) {
+            try (Combination how = Combination.of(form, V, 1)) {
+                Fitting.of(form).withLearningRate(0.05).withBatch(480).withEpochs(60).fit(how, MODELS, texts, (_, _) -> {});
+                float[] u = how.trained().getFirst().value().toFloats();
+                if (form == Form.CONSTANT_SCALAR) assertThat(1 / (1 + Math.exp(-u[0]))).isCloseTo(best, within(0.02));
+                perplexity.put(form, Perplexities.of(how, MODELS, texts).combined());
+            }
+        }
+        assertThat(perplexity.get(Form.CONSTANT_SCALAR)).isCloseTo(Math.exp(loss(best, texts) / (60 * 32)), within(1e-3));
+        assertThat(perplexity.get(Form.CONSTANT_VECTOR)).as("a number for each token says more")
+                .isLessThan(perplexity.get(Form.CONSTANT_SCALAR));
+    }
+
+    @Test
+    void settingsAreThePapers() {
+        assertThat(Fitting.of(Form.CONSTANT_VECTOR)).isEqualTo(new Fitting(1e-2, 1024, 1, 1));
+        assertThat(Fitting.of(Form.ENTROPY_SCALAR)).isEqualTo(new Fitting(2e-3, 1024, 1, 1));
     }
 
     @Test

@@ -105,7 +105,9 @@ class DecoderTuningTest {
                         Arrays.stream(own).mapToDouble(z -> distance(z, mean, 0)).average().orElseThrow(),
                         within(1e-6));
             }
-            for (double p : start.get("prototypes")) assertThat(Math.abs(p)).isLessThanOrEqualTo(Math.sqrt(6.0 / (3 + WIDTH)));
+            double bound = Math.sqrt(6.0 / (3 + WIDTH));
+            assertThat(Arrays.stream(start.get("prototypes")).boxed()).allMatch(p -> Math.abs(p) <= bound).anyMatch(p -> p > bound / 2)
+                    .anyMatch(p -> p < -bound / 2);
         }
         try (DecoderTuning head = fit(20)) {
             Map<String, double[]> w = values(head);
