@@ -47,10 +47,9 @@ public record AddMm(double alpha) implements Composite {
     public void vjp(Call c, Tensor dz, Gradients g) {
         g.of(0, () -> dz);
         g.of(1, () -> scaled(dz.matmul(c.in(2))).to(c.inSpec(1).dtype()));
-        g.of(2, () -> rows(dz).tMatmul(rows(scaled(c.in(1)))).to(c.inSpec(2).dtype()));
-    }
-
-    private static Tensor rows(Tensor t) {
-        return t.reshape(-1, t.dim(-1));
+        g.of(2, () -> {
+            Tensor h = c.in(1), rows = dz.reshape(-1, dz.dim(-1));
+            return rows.tMatmul(scaled(h).reshape(rows.dim(0), h.dim(-1))).to(c.inSpec(2).dtype());
+        });
     }
 }

@@ -43,7 +43,7 @@ public record CrossEntropy(int ignoreIndex) implements Composite {
         int rows = logits.dim(0);
         Tensor max = logits.max(-1);
         Tensor lse = logits.sub(max).exp().sum(-1).log().add(max);               // [N, 1]
-        Tensor picked = logits.mul(oneHot(in.get(1), logits)).sum(-1);
+        Tensor picked = logits.where(oneHot(in.get(1), logits), Tensor.scalar(logits.dtype(), 0)).sum(-1);   // a product with 0 would make NaN of an infinity
         Tensor loss = lse.sub(picked).mul(counts(in.get(1), logits.dtype()));
         return List.of(loss.reshape(rows), lse.reshape(rows));
     }

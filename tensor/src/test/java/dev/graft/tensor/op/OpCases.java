@@ -174,7 +174,7 @@ public final class OpCases {
             }
         }
         cases.add(of(new Where(), ids(2, 3, 5), x(3, 5), x(5)));
-        for (int r : new int[] {1, 8, 17, 33}) {
+        for (int r : new int[] {0, 1, 8, 17, 33}) {
             cases.add(of(new AddMm(0.7), x(2, 3, 5), x(2, 3, r), x(5, r)));
             cases.add(of(new AddMm(1), x(37, 41), x(37, r), x(41, r)));
         }
