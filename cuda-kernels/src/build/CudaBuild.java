@@ -113,9 +113,13 @@ final class CudaBuild {
         System.out.println("[INFO] nvcc " + file.getFileName());
         String said = run(nvcc, NVCC, TARGETS,
                 List.of("-fatbin", "--compress-mode=size", "-Xptxas", "-v", "-o", fatbin.toString(), file.toString()));
+        said.lines().filter(l -> l.contains("warning") || l.contains("serialized")).forEach(System.out::println);
         run(nvcc, NVCC, List.of("-ptx", "-gencode=arch=compute_80,code=compute_80", "-o", ptx.toString(), file.toString()));
-        // What kernels for compute capability 8.0 need of PTX is as old as CUDA 11: drivers of that time take it, too.
-        Files.writeString(ptx, Files.readString(ptx).replaceFirst("\\.version \\d+\\.\\d+", ".version 7.0"));
+        // What kernels for compute capability 8.0 need of PTX is as old as CUDA 11: drivers of that time take it, too. The assembler is asked whether that is so.
+        Files.writeString(ptx, Files.readString(ptx).replaceFirst("\\.version \\d+\\.\\d+", ".version 7.0")
+                .replaceAll("(?m)^\\s*\\.pragma \"used_bytes_mask[^\"]*\";\\R", ""));                // of 8.3, a hint
+        run(nvcc.resolveSibling("ptxas"),
+                List.of("-O0", "-arch=sm_80", "-o", work.resolve(name + ".assembled").toString(), ptx.toString()));
         Files.writeString(usage, usage(name, said));
         return null;
     }

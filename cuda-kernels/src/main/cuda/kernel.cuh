@@ -14,6 +14,9 @@
 #define DYNAMIC_SHARED(type, name)                                                 \
     extern __shared__ __align__(SHARED_ALIGNMENT) unsigned char dynamic_shared[];  \
     type* name = reinterpret_cast<type*>(dynamic_shared)
+#ifndef INFINITY                                                     // of the host's headers, which NVRTC has not
+#define INFINITY __int_as_float(0x7f800000)
+#endif
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 #define HAS_WGMMA 1
 #endif

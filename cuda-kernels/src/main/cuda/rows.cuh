@@ -46,7 +46,7 @@ struct LogSum {
         if (x > max) {
             sum = sum * expf(max - x) + 1;
             max = x;
-        } else {
+        } else if (x != -INFINITY) {                                 // e^x = 0; beside a maximum of -inf the difference would be no number
             sum += expf(x - max);
         }
     }

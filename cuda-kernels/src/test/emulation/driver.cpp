@@ -232,13 +232,17 @@ CALL(cuDeviceTotalMem, size_t* n, CUdevice)
     *n = emulation::deviceBytes();
     return CUDA_SUCCESS;
 END
-CALL(cuDeviceGetAttribute, int* v, CUdevice_attribute a, CUdevice)
+static const char* capability() {
     const char* said = getenv("GRAFT_EMULATION_CAPABILITY");                          // "9.0"
+    return said ? said : "8.0";
+}
+static int sharedMemory() { return (capability()[0] == '9' ? 227 : capability()[2] == '0' ? 163 : 99) << 10; }
+CALL(cuDeviceGetAttribute, int* v, CUdevice_attribute a, CUdevice)
     switch (a) {
-        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *v = said ? said[0] - '0' : 8; break;
-        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *v = said ? said[2] - '0' : 0; break;
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *v = capability()[0] - '0'; break;
+        case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *v = capability()[2] - '0'; break;
         case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *v = 4; break;
-        case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: *v = 163 << 10; break;
+        case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN: *v = sharedMemory(); break;
         default: *v = 0;
     }
     return CUDA_SUCCESS;
@@ -368,7 +372,7 @@ CALL(cuFuncGetAttribute, int* v, CUfunction_attribute a, CUfunction f)
 END
 CALL(cuFuncSetAttribute, CUfunction f, CUfunction_attribute a, int v)
     if (a != CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES) return CUDA_SUCCESS;
-    if (v > 163 << 10) return CUDA_ERROR_INVALID_VALUE;
+    if (v > sharedMemory()) return CUDA_ERROR_INVALID_VALUE;
     reinterpret_cast<Function*>(f)->maxDynamic = v;
     return CUDA_SUCCESS;
 END

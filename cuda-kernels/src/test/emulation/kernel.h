@@ -154,6 +154,7 @@ inline int __syncthreads_and(int p, AT_LINE) { return emulation::barrier(emulati
 inline int __syncthreads_count(int p, AT_LINE) { return emulation::barrier(emulation::COUNT, p, line); }
 inline void __syncwarp(unsigned mask = 0xffffffffu, AT_LINE) { emulation::syncWarp(mask, line); }
 inline void __threadfence() { emulation::current->hasFenced = true; }
+inline void __threadfence_system() { __threadfence(); }
 inline void __threadfence_block() {}
 
 // ---- warp collectives ----

@@ -25,9 +25,6 @@ final class AttentionKernels {
     private static final Parameter SCORES = Parameter.struct(32 + 2 * OPERAND.size()), HEADS = Parameter.struct(40),
             PARTS = Parameter.struct(24);
 
-    /// Widest head there is a kernel for.
-    static final int WIDEST = 256;
-
     /// Kernels for heads up to a width.
     private record OfWidth(CudaKernel ofFewRows, CudaKernel ofRows, CudaKernel gradQ, CudaKernel gradKv) {
         static OfWidth declare(int d) {
@@ -48,12 +45,21 @@ final class AttentionKernels {
             Map.of(64, OfWidth.declare(64), 128, OfWidth.declare(128), 256, OfWidth.declare(256)));
     private static final CudaKernel JOIN = CudaKernel.declare("attention_join", PARTS, I32, POINTER, POINTER, I32, I32, I32, I32),
             ALONG = CudaKernel.declare("attention_along", HEADS, HEADS, POINTER, I64, I32, I32, I32);
+    private static final int MOST_BLOCKS = 65_535;                               // along a launch's second axis
     private static final int KEYS = 32, ROWS = 32, FEW_ROWS = 8;
 
     /// Keys that are worth a block of their own.
     private static final int CHUNK = 256;
 
     private AttentionKernels() {
+    }
+
+    /// Whether there is a kernel for queries of a shape. The gradient's tiles of the widest heads are more than the shared memory of a block on some chips (8.6, 8.9).
+    static boolean take(Device device, Shape q, boolean isGrad) {
+        var kernels = BY_WIDTH.ceilingEntry(q.dim(3));
+        if (kernels == null || (long) q.dim(0) * q.dim(2) > MOST_BLOCKS) return false;
+        CudaKernel kernel = isGrad ? kernels.getValue().gradQ : kernels.getValue().ofRows;
+        return kernel.sharedBytes() <= device.sharedMemory();
     }
 
     /// Heads where they lie, their numbers together: a copy of those that lie otherwise.

@@ -35,7 +35,6 @@ import java.util.Optional;
 /// With the system property `graft.cuda.graphs=true` what is done [#together] is handed over as CUDA graphs.
 final class CudaBackend implements Backend {
     private static final int PREFERENCE = 20;
-    private static final boolean GRAPHS = Boolean.getBoolean("graft.cuda.graphs");
 
     private final Device device;
 
@@ -93,11 +92,9 @@ final class CudaBackend implements Backend {
 
     @Override
     public <O extends Composite> KernelTable.Entry<O> kernel(O op, List<Spec> in) {
-        return isNarrow(op, in) ? CudaKernels.TABLE.find(op, in) : null;
-    }
-
-    private static boolean isNarrow(Composite op, List<Spec> in) {
-        return !(op instanceof Attention || op instanceof AttentionGrad) || in.getFirst().shape().dim(-1) <= AttentionKernels.WIDEST;
+        boolean isGrad = op instanceof AttentionGrad;
+        if ((isGrad || op instanceof Attention) && !AttentionKernels.take(device, in.getFirst().shape(), isGrad)) return null;
+        return CudaKernels.TABLE.find(op, in);
     }
 
     @Override
@@ -117,8 +114,7 @@ final class CudaBackend implements Backend {
 
     @Override
     public void together(String name, Runnable work) {
-        if (GRAPHS) device.together(name, work);
-        else work.run();
+        device.together(name, work);
     }
 
     @Override

@@ -5,9 +5,8 @@ import dev.graft.cuda.driver.CudaException;
 import dev.graft.cuda.driver.Driver;
 import dev.graft.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -17,6 +16,7 @@ import java.util.function.Supplier;
 /// Nothing of the device is touched before the first tensor. The context belongs to a thread, so what goes to the driver says first which one it means.
 final class Device {
     private static final ThreadLocal<Device> CURRENT = new ThreadLocal<>();
+    private static final long NONE = -1;
 
     private final Driver driver;
     private final Supplier<KernelFiles> files;
@@ -25,10 +25,13 @@ final class Device {
     private final int capability;
     private final int multiprocessors;
     private final long totalMemory;
+    private final int sharedMemory;
+    private final boolean graphs = Boolean.getBoolean("graft.cuda.graphs");
     private final DevicePool pool = new DevicePool(this);
-    private final List<Long> functions = new ArrayList<>();                      // by the number of a kernel
     private final Map<String, DeviceStorage> constants = new HashMap<>();
-    private boolean isOpen;
+    private volatile long[] functions = {};                                      // by the number of a kernel; 0: not yet looked up
+    private final Object opening = new Object();
+    private volatile boolean isOpen;
     private long context;
     private long stream;
     private Recording recording;
@@ -37,7 +40,7 @@ final class Device {
     private KernelImage image;
     private Optional<Blas> blas;
     private long blasHandle;
-    private RuntimeException lost;
+    private volatile RuntimeException lost;
 
     Device(Driver driver, int number) {
         this(driver, number, KernelFiles::packed);
@@ -52,6 +55,7 @@ final class Device {
         capability = 10 * driver.attribute(Driver.CAPABILITY_MAJOR, number) + driver.attribute(Driver.CAPABILITY_MINOR, number);
         multiprocessors = driver.attribute(Driver.MULTIPROCESSORS, number);
         totalMemory = driver.totalMemory(number);
+        sharedMemory = driver.attribute(Driver.SHARED_MEMORY_OPT_IN, number);
     }
 
     String name() {
@@ -65,6 +69,11 @@ final class Device {
 
     int multiprocessors() {
         return multiprocessors;
+    }
+
+    /// Most bytes of shared memory that a block may have.
+    int sharedMemory() {
+        return sharedMemory;
     }
 
     long totalMemory() {
@@ -93,17 +102,19 @@ final class Device {
         CURRENT.set(this);
     }
 
-    private synchronized void open() {
-        if (isOpen) return;
-        context = driver.retainContext(number);
-        driver.setContext(context);
-        CURRENT.set(this);
-        stream = driver.createStream();
-        recording = new Recording(driver, stream);
-        staging = new Staging(driver, stream);
-        fault = new Fault(driver.allocateHost(Fault.BYTES));
-        image = new KernelImage(this, files.get());
-        isOpen = true;
+    private void open() {
+        synchronized (opening) {                                                 // whoever waits here may hold the pool
+            if (isOpen) return;
+            context = driver.retainContext(number);
+            driver.setContext(context);
+            CURRENT.set(this);
+            stream = driver.createStream();
+            recording = new Recording(driver, stream);
+            staging = new Staging(driver, stream);
+            fault = new Fault(driver.allocateHost(Fault.BYTES));
+            image = new KernelImage(this, files.get());
+            isOpen = true;
+        }
     }
 
     private interface Call {
@@ -112,18 +123,24 @@ final class Device {
 
     /// Any call of the driver. One after which the device is of no use in this process is remembered, and said again by each that follows.
     private void call(Call call) {
-        guard(() -> {
-            recording.flush();
-            call.run();
-        });
+        guard(() -> inTurn(recording::flush, call));
     }
 
     /// One that may be part of a graph.
     private void work(Call call) {
-        guard(() -> {
-            recording.beforeWork();
-            call.run();
-        });
+        guard(() -> inTurn(recording::beforeWork, call));
+    }
+
+    /// Where there are graphs, another thread must not begin one between the two.
+    private void inTurn(Call first, Call then) {
+        if (!graphs) {
+            then.run();
+            return;
+        }
+        synchronized (recording) {
+            first.run();
+            then.run();
+        }
     }
 
     private void guard(Call call) {
@@ -135,12 +152,12 @@ final class Device {
         }
     }
 
-    /// Runs what is asked of the device in it as few graphs, one or more ([Recording]).
+    /// Runs what is asked of the device in it as few graphs, one or more ([Recording]); launch by launch where these are off.
     ///
     /// @param name of this work, which has much the same shape each time
     void together(String name, Runnable work) {
-        use();
-        if (!recording.begin(name)) {
+        if (graphs) use();
+        if (!graphs || !recording.begin(name)) {
             work.run();
             return;
         }
@@ -234,7 +251,18 @@ final class Device {
     void launch(CudaKernel kernel, int gridX, int gridY, int gridZ, int threads, int sharedBytes, MemorySegment arguments,
             long argumentBytes) {
         long function = function(kernel);
+        if (function == NONE) throw image.missing(kernel.name());
         work(() -> driver.launch(function, gridX, gridY, gridZ, threads, sharedBytes, stream, arguments, argumentBytes));
+    }
+
+    /// Whether a kernel was compiled for this chip.
+    boolean has(CudaKernel kernel) {
+        return function(kernel) != NONE;
+    }
+
+    /// [Driver#encodeTensorMap], which wants a context.
+    void encodeTensorMap(MemorySegment to, long address, long rows, long columns, long pitch, int boxRows, int boxColumns) {
+        guard(() -> driver.encodeTensorMap(to, address, rows, columns, pitch, boxRows, boxColumns));
     }
 
     /// NVIDIA's cuBLAS, if it is there and not refused: the system property `graft.cuda.cublas` names its library, or says `none`.
@@ -254,21 +282,29 @@ final class Device {
     }
 
     private synchronized long blasHandle(Blas blas) {
-        if (blasHandle == 0) call(() -> blasHandle = blas.open(stream, pool.allocate(Blas.WORKSPACE, "cublas").address()));
+        if (blasHandle == 0) {
+            long workspace = pool.allocate(Blas.WORKSPACE, "cublas").address();
+            call(() -> blasHandle = blas.open(stream, workspace));
+        }
         return blasHandle;
     }
 
-    private synchronized long function(CudaKernel kernel) {
-        use();
-        while (functions.size() <= kernel.number()) functions.add(0L);
-        long function = functions.get(kernel.number());
-        if (function == 0) {
-            recording.flush();
-            function = image.function(kernel.name());
+    private long function(CudaKernel kernel) {
+        long[] known = functions;
+        int number = kernel.number();
+        return number < known.length && known[number] != 0 ? known[number] : look(kernel);
+    }
+
+    private synchronized long look(CudaKernel kernel) {
+        long[] known = Arrays.copyOf(functions, Math.max(functions.length, kernel.number() + 1));
+        call(() -> {
+            long function = image.function(kernel.name());
+            known[kernel.number()] = function == 0 ? NONE : function;
+            if (function == 0) return;
             kernel.check(driver, function);
             if (kernel.sharedBytes() > 48 << 10) driver.allowSharedMemory(function, kernel.sharedBytes());
-            functions.set(kernel.number(), function);
-        }
-        return function;
+        });
+        functions = known;
+        return known[kernel.number()];
     }
 }

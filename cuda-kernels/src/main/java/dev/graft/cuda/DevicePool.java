@@ -5,7 +5,6 @@ import dev.graft.tensor.backend.MemoryStats;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.stream.Collectors;
 
 /// A pool of one device's memory.
@@ -23,13 +22,23 @@ final class DevicePool {
 
     private final Device device;
     private final boolean poison = Boolean.getBoolean("graft.poison");
-    private final TreeMap<Long, ArrayDeque<Long>> free = new TreeMap<>();        // addresses by size
-    private final Map<Long, String> holders = new HashMap<>();                   // what is live, by address
-    private final Map<String, long[]> byHolder = new HashMap<>();                // bytes and blocks
+    private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();            // addresses by size
+    private final Map<String, Holder> holders = new HashMap<>();
     private long live;
     private long reserved;
     private long peak;
     private long allocations;
+
+    /// What live memory is for, in a word, and how much of it there is.
+    static final class Holder {
+        private final String name;
+        private long bytes;
+        private long blocks;
+
+        private Holder(String name) {
+            this.name = name;
+        }
+    }
 
     DevicePool(Device device) {
         this.device = device;
@@ -52,21 +61,19 @@ final class DevicePool {
         }
         live += size;
         peak = Math.max(peak, live);
-        holders.put(address, holder);
-        long[] all = byHolder.computeIfAbsent(holder, _ -> new long[2]);
-        all[0] += size;
-        all[1]++;
+        Holder of = holders.computeIfAbsent(holder, Holder::new);
+        of.bytes += size;
+        of.blocks++;
         if (poison) device.fill(address, (byte) 0xFF, size);
-        return new DeviceStorage(this, address, size);
+        return new DeviceStorage(this, address, size, of);
     }
 
     synchronized void giveBack(DeviceStorage block) {
         long size = block.bytes();
         live -= size;
         reserved += size;
-        long[] all = byHolder.get(holders.remove(block.address()));
-        all[0] -= size;
-        all[1]--;
+        block.holder().bytes -= size;
+        block.holder().blocks--;
         free.computeIfAbsent(size, _ -> new ArrayDeque<>()).push(block.address());
     }
 
@@ -111,9 +118,8 @@ final class DevicePool {
     }
 
     private String full(long asked) {
-        String most = byHolder.entrySet().stream().filter(h -> h.getValue()[0] > 0)
-                .sorted((a, b) -> Long.compare(b.getValue()[0], a.getValue()[0])).limit(HOLDERS_NAMED)
-                .map(h -> "%s in %d blocks of [%s]".formatted(size(h.getValue()[0]), h.getValue()[1], h.getKey()))
+        String most = holders.values().stream().filter(h -> h.bytes > 0).sorted((a, b) -> Long.compare(b.bytes, a.bytes))
+                .limit(HOLDERS_NAMED).map(h -> "%s in %d blocks of [%s]".formatted(size(h.bytes), h.blocks, h.name))
                 .collect(Collectors.joining(", "));
         return "%s has no memory for a tensor of %s: tensors hold %s (%s), others use %s of the %s; smaller batches, --recompute, or weights in fewer bits need less"
                 .formatted(device, size(asked),

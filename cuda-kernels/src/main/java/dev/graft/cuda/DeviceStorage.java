@@ -8,11 +8,17 @@ final class DeviceStorage extends Storage {
     private final DevicePool pool;
     private final long address;
     private final long bytes;
+    private final DevicePool.Holder holder;
 
-    DeviceStorage(DevicePool pool, long address, long bytes) {
+    DeviceStorage(DevicePool pool, long address, long bytes, DevicePool.Holder holder) {
         this.pool = pool;
         this.address = address;
         this.bytes = bytes;
+        this.holder = holder;
+    }
+
+    DevicePool.Holder holder() {
+        return holder;
     }
 
     Device device() {

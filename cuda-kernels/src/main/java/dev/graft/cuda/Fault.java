@@ -3,6 +3,7 @@ package dev.graft.cuda;
 import dev.graft.tensor.TensorException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
 
 /// What a kernel found wrong with its inputs: a struct in the host's memory that it writes (`fault.cuh`), and that is looked at whenever the host has waited for the device.
 final class Fault {
@@ -21,6 +22,8 @@ final class Fault {
     }
 
     static final long BYTES = 32;
+    private static final int IS_THERE = 2;
+    private static final VarHandle STATE = ValueLayout.JAVA_INT.varHandle();
 
     private final MemorySegment memory;
 
@@ -35,7 +38,7 @@ final class Fault {
 
     /// Throws what there is to throw, once.
     void check() {
-        if (memory.get(ValueLayout.JAVA_INT, 0) == 0) return;
+        if ((int) STATE.getAcquire(memory, 0L) != IS_THERE) return;
         What what = What.values()[memory.get(ValueLayout.JAVA_INT, 4)];
         String sentence = what.sentence.formatted(memory.get(ValueLayout.JAVA_LONG, 8), memory.get(ValueLayout.JAVA_LONG, 16),
                 memory.get(ValueLayout.JAVA_LONG, 24));

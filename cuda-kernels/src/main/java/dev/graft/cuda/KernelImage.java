@@ -11,8 +11,6 @@ import java.util.Map;
 /// The kernels on one device. Each source file is a module of its own, loaded when one of its kernels is first wanted: from machine code for the chip, from PTX that the driver compiles, or, when there was no
 /// compiler where Graft was built, from the source by NVRTC.
 final class KernelImage {
-    private static final int INVALID_IMAGE = 200, NO_BINARY_FOR_GPU = 209, INVALID_PTX = 218, UNSUPPORTED_PTX_VERSION = 222;
-
     private final Device device;
     private final KernelFiles files;
     private final Map<String, String> index;
@@ -24,12 +22,15 @@ final class KernelImage {
         index = files.index();
     }
 
+    /// 0 where a kernel was not compiled for this chip, as those for tensor cores of one kind of chip alone.
     long function(String kernel) {
         String file = index.get(kernel);
         if (file == null) throw new TensorException("there is no CUDA kernel '" + kernel + "' in this build of Graft");
-        long function = device.driver().function(modules.computeIfAbsent(file, this::load), kernel);
-        if (function == 0) throw new TensorException("kernel '%s' was not compiled for %s".formatted(kernel, chip()));
-        return function;
+        return device.driver().function(modules.computeIfAbsent(file, this::load), kernel);
+    }
+
+    TensorException missing(String kernel) {
+        return new TensorException("kernel '%s' was not compiled for %s".formatted(kernel, chip()));
     }
 
     private String chip() {
@@ -42,11 +43,7 @@ final class KernelImage {
         try {
             return load(machineCode);
         } catch (CudaException e) {
-            switch (e.code()) {
-                case INVALID_IMAGE, NO_BINARY_FOR_GPU, INVALID_PTX, UNSUPPORTED_PTX_VERSION -> {
-                }
-                default -> throw e;
-            }
+            if (e.isFatal() || e.code() == CudaException.OUT_OF_MEMORY) throw e;  // otherwise the driver is older than the machine code, which it says in many ways
         }
         try {
             return load(files.image(file, "ptx"));

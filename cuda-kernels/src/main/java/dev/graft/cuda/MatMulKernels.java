@@ -10,7 +10,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import dev.graft.cuda.CudaKernel.Parameter;
 import dev.graft.cuda.driver.Blas;
-import dev.graft.cuda.driver.Driver;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
@@ -138,23 +137,31 @@ final class MatMulKernels {
         int m = a.rows(), k = a.columns(), n = b.columns();
         if (out.size() == 0) return;
         if (k == 0) {
-            Temporary.device(out).fill(Launch.address(out), (byte) 0, out.spec().bytes());
+            empty(out, after);
         } else
             if (out.dtype() == DType.F32 && batch.size() == 1 && (m <= FEW_ROWS || n < LEAST_COLUMNS && m <= FEW_ROWS * MOST_BLOCKS)
                     && isWeight(b, k)) {
                         rows(a, b, out, after);
                     } else
-                if (out.dtype() == DType.F32 && m >= LEAST_ROWS && n >= LEAST_COLUMNS && k >= LEAST_TERMS && batch.size() <= MOST_BLOCKS) {
-                    onTensorCores(a, b.transposed(), out, batch, after);
-                } else {
-                    Launch launch = (out.dtype() == DType.F64 ? MATMUL_F64 : MATMUL_F32).on(Temporary.device(out));
-                    write(launch, a);
-                    write(launch, b);
-                    launch.pointer(out);
-                    if (out.dtype() == DType.F32) after.write(launch.struct(AFTER));
-                    launch.i32(m).i32(n).i32(k).i64(batch.size()).run(Math.ceilDiv(n, 64), Math.ceilDiv(m, 64),
-                            (int) Math.min(batch.size(), MOST_BLOCKS), 256);
-                }
+                if (out.dtype() == DType.F32 && m >= LEAST_ROWS && n >= LEAST_COLUMNS && k >= LEAST_TERMS && batch.size() <= MOST_BLOCKS
+                        && Math.max(m, n) <= 32L * MOST_BLOCKS) {
+                            onTensorCores(a, b.transposed(), out, batch, after);
+                        } else {
+                            Launch launch = (out.dtype() == DType.F64 ? MATMUL_F64 : MATMUL_F32).on(Temporary.device(out));
+                            write(launch, a);
+                            write(launch, b);
+                            launch.pointer(out);
+                            if (out.dtype() == DType.F32) after.write(launch.struct(AFTER));
+                            launch.i32(m).i32(n).i32(k).i64(batch.size()).run(Math.ceilDiv(n, 64), Math.ceilDiv(m, 64),
+                                    (int) Math.min(batch.size(), MOST_BLOCKS), 256);
+                        }
+    }
+
+    /// A product without terms.
+    private static void empty(View out, After after) {
+        Device device = Temporary.device(out);
+        if (after.plus == null) device.fill(Launch.address(out), (byte) 0, out.spec().bytes());
+        else device.copy(Launch.address(out), Launch.address(after.plus), out.spec().bytes());
     }
 
     private static void write(Launch launch, Matrices x) {
@@ -194,7 +201,7 @@ final class MatMulKernels {
         static Planes of(Matrices x, Shape batch) {
             View v = x.view;
             boolean isPlane = v.dtype() == DType.BF16 && v.stride(-1) == 1 && v.stride(-2) % 8 == 0 && v.stride(-2) <= Integer.MAX_VALUE
-                    && x.columns() % 8 == 0
+                    && v.stride(-2) >= x.columns() && x.columns() % 8 == 0
                     && Launch.address(v) % 16 == 0 && (batch.size() == 1 || batch.rank() == 1 && v.stride(0) % 8 == 0);
             if (isPlane) {
                 v.storage().retain();
@@ -228,8 +235,8 @@ final class MatMulKernels {
             return plane % pitch == 0 && batch % pitch == 0;
         }
 
-        void writeMap(Driver driver, MemorySegment to, int matrices, int k) {
-            driver.encodeTensorMap(to, address, (count - 1) * plane / pitch + (matrices - 1) * batch / pitch + rows, k, 2L * pitch, 128,
+        void writeMap(Device device, MemorySegment to, int matrices, int k) {
+            device.encodeTensorMap(to, address, (count - 1) * plane / pitch + (matrices - 1) * batch / pitch + rows, k, 2L * pitch, 128,
                     64);
         }
 
@@ -266,21 +273,23 @@ final class MatMulKernels {
                     device.gemm(blas.get(), m, n, k, x.plane(pair & 3), x.pitch, x.batch, y.plane(pair >> 2 & 3), y.pitch, y.batch,
                             (float) after.scale, i == 0 && !isAdded ? 0 : 1, Launch.address(out), matrices);
                 }
-            } else if (device.capability() == 90 && device.driver().hasTensorMaps() && x.isOneMatrix() && y.isOneMatrix()) {
-                Launch launch = WGMMA.on(device);
-                x.writeMap(device.driver(), launch.struct(TENSOR_MAP), matrices, k);
-                y.writeMap(device.driver(), launch.struct(TENSOR_MAP), matrices, k);
-                x.writeSteps(launch.struct(STEPS));
-                y.writeSteps(launch.struct(STEPS));
-                after.write(launch.pointer(out).struct(AFTER));
-                launch.i32(m).i32(n).i32(k).i32(pairs).i32(count).run(acrossN, acrossM, matrices, 384);
-            } else {
-                Launch launch = GEMM.on(device);
-                x.write(launch.struct(PLANES_OF));
-                y.write(launch.struct(PLANES_OF));
-                after.write(launch.pointer(out).struct(AFTER));
-                launch.i32(m).i32(n).i32(k).i32(pairs).i32(count).i64(matrices).run(acrossN, acrossM, matrices, 256);
-            }
+            } else
+                if (device.capability() == 90 && device.driver().hasTensorMaps() && device.has(WGMMA) && x.isOneMatrix()
+                        && y.isOneMatrix()) {
+                            Launch launch = WGMMA.on(device);
+                            x.writeMap(device, launch.struct(TENSOR_MAP), matrices, k);
+                            y.writeMap(device, launch.struct(TENSOR_MAP), matrices, k);
+                            x.writeSteps(launch.struct(STEPS));
+                            y.writeSteps(launch.struct(STEPS));
+                            after.write(launch.pointer(out).struct(AFTER));
+                            launch.i32(m).i32(n).i32(k).i32(pairs).i32(count).run(acrossN, acrossM, matrices, 384);
+                        } else {
+                            Launch launch = GEMM.on(device);
+                            x.write(launch.struct(PLANES_OF));
+                            y.write(launch.struct(PLANES_OF));
+                            after.write(launch.pointer(out).struct(AFTER));
+                            launch.i32(m).i32(n).i32(k).i32(pairs).i32(count).i64(matrices).run(acrossN, acrossM, matrices, 256);
+                        }
         }
     }
 }

@@ -2,9 +2,11 @@ package dev.graft.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.graft.tensor.Backends;
+import dev.graft.tensor.ChosenBackend;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
@@ -13,18 +15,15 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.op.CrossEntropy;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 
+@ExtendWith(ChosenBackend.class)
 class CudaBackendTest {
-    private Backend gpu;
-
-    @BeforeEach
-    void open() {
-        gpu = Backends.all().stream().filter(b -> b.name().equals("cuda:0") && b.isAvailable()).findFirst().orElse(null);
-        assumeTrue(gpu != null, "needs a GPU, or an emulated one");
-    }
+    private final Backend gpu = Backends.named("cuda:0");
 
     @Test
     void isTheBestThereIs() {
@@ -104,6 +103,39 @@ class CudaBackendTest {
             assertThat(table.gather(Tensor.of(new int[] {1, 4})).toFloats()).containsOnly(1);
             Tensor loss = CrossEntropy.of(Tensor.ones(Spec.of(DType.F32, 2, 3)), Tensor.of(new int[] {0, 3}), -100);
             assertThatThrownBy(loss::toFloats).hasMessage("[cross_entropy] target 3 is outside 0 … 2 and not the ignore_index -100");
+        }
+    }
+
+    /// As what a sampler leaves out has it: e^-inf is 0, also where all that a thread has seen of a row is such.
+    @Test
+    void minusInfinityIsNothing() {
+        for (int n : new int[] {5, 40, 700}) {
+            float[] x = new float[n];
+            for (int i = 0; i < n; i++) x[i] = i < n - 3 ? Float.NEGATIVE_INFINITY : i * 0.25f;
+            List<float[]> got = new ArrayList<>();
+            for (Backend b : List.of(Backends.named("reference"), gpu, Backends.named("cpu"))) {
+                try (var _ = Scope.open(b)) {
+                    Tensor t = Tensor.of(x, 1, n);
+                    got.add(t.softmax().toFloats());
+                    got.add(t.logSoftmax().toFloats());
+                    got.add(CrossEntropy.of(t, Tensor.of(new int[] {n - 2}), -100).toFloats());
+                }
+            }
+            for (int i = 3; i < 9; i++) {
+                float[] own = got.get(i), expected = got.get(i % 3);
+                for (int j = 0; j < own.length; j++)
+                    if (own[j] != expected[j]) assertThat(own[j]).as("%d of %d at %d", i, n, j).isCloseTo(expected[j], within(1e-5f)); // infinities are alike
+            }
+        }
+    }
+
+    @Test
+    void productsOfExpandedMatricesAreThoseOfTheirCopies() {
+        try (var _ = Scope.open(gpu)) {
+            Tensor row = Tensor.randn(DType.F32, Shape.of(1, 64), 1).to(DType.BF16), x = Tensor.randn(DType.F32, Shape.of(40, 64), 2);
+            Tensor rows = row.expand(48, 64);
+            assertThat(x.matmulT(rows).toFloats()).containsExactly(x.matmulT(rows.copy()).toFloats());
+            assertThat(rows.matmulT(x).toFloats()).containsExactly(rows.copy().matmulT(x).toFloats());
         }
     }
 

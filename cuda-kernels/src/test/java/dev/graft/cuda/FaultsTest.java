@@ -2,15 +2,21 @@ package dev.graft.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.graft.cuda.driver.CudaException;
 import dev.graft.tensor.DType;
+import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
+import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
+import dev.graft.tensor.Tape;
 import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.backend.Backend;
+import dev.graft.tensor.op.Attention;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -121,6 +127,37 @@ class FaultsTest {
             assertThatThrownBy(() -> Tensor.ones(Spec.of(DType.F32, 3))).isInstanceOf(TensorException.class)
                     .hasMessage("kernel 'fill' was not compiled for cuda:0, emulated device 0, of compute capability 8.0");
         }
+    }
+
+    /// PTX has no `wgmma`: where machine code was not taken there is `mma`.
+    @Test
+    void aProductOfHoppersOwnThatIsMissing() {
+        emulator.say("GRAFT_EMULATION_CAPABILITY", "9.0");
+        try (var _ = Scope.open(fresh())) {
+            Tensor x = Tensor.randn(DType.F32, Shape.of(40, 64), 1).to(DType.BF16),
+                    y = Tensor.randn(DType.F32, Shape.of(48, 64), 2).to(DType.BF16);
+            float[] expected = x.to(DType.F32).unsqueeze(1).mul(y.to(DType.F32)).sum(2).toFloats();
+            emulator.fail("cuModuleGetFunction", CudaException.NOT_FOUND, 1);
+            assertThat(x.matmulT(y).to(DType.F32).toFloats()).containsExactly(expected, within(0.1f));
+            assertThat(x.matmulT(y).to(DType.F32).toFloats()).containsExactly(expected, within(0.1f));
+        }
+    }
+
+    /// A block of such a chip has 99 KiB of shared memory, in which the gradient's tiles of the widest heads do not fit.
+    @Test
+    void wideHeadsOnAChipOfLessSharedMemory() {
+        List<float[]> gradients = new ArrayList<>();
+        for (String capability : List.of("8.0", "8.9")) {
+            emulator.say("GRAFT_EMULATION_CAPABILITY", capability);
+            try (var _ = Scope.open(fresh()); Tape tape = Tape.open()) {
+                Tensor q = tape.watch(Tensor.randn(DType.F32, Shape.of(1, 3, 2, 200), 1)),
+                        k = Tensor.randn(DType.F32, Shape.of(1, 5, 2, 200), 2);
+                try (Grads grads = tape.backward(Attention.of(q, k, k, 0.1, false, null, null).sum())) {
+                    gradients.add(grads.of(q).toFloats());
+                }
+            }
+        }
+        assertThat(gradients.getLast()).containsExactly(gradients.getFirst(), within(1e-4f));
     }
 
     @Test

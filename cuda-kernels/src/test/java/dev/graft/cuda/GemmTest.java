@@ -2,9 +2,12 @@ package dev.graft.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.graft.cuda.driver.JcudaDriver;
 import dev.graft.cuda.driver.PanamaDriver;
+import dev.graft.tensor.ChosenBackend;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
@@ -14,21 +17,18 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Large products give the same by each of the ways to compute them, to the accuracy of F32.
+@ExtendWith(ChosenBackend.class)
 class GemmTest {
     /// The ways.
     enum By {
         MMA, WGMMA, CUBLAS
-    }
-
-    @BeforeEach
-    void needsTheEmulatedDriver() {
-        assumeTrue(Emulator.isThere(), "needs the emulated driver");
     }
 
     @AfterEach
@@ -36,13 +36,18 @@ class GemmTest {
         if (Emulator.isThere()) Emulator.open().clear();
     }
 
+    /// A device that multiplies in one of the ways: the emulated one, which is told what it is, or the one that is there, if it can.
     private static Device device(By by) {
+        boolean isEmulated = Emulator.isThere();
         String library = System.getProperty("graft.cuda.driver"), before = System.getProperty("graft.cuda.cublas");
-        Emulator.open().say("GRAFT_EMULATION_CAPABILITY", by == By.WGMMA ? "9.0" : "8.0");
-        System.setProperty("graft.cuda.cublas", by == By.CUBLAS ? Path.of(library).resolveSibling("libcublas.so.13").toString() : "none");
+        if (isEmulated) Emulator.open().say("GRAFT_EMULATION_CAPABILITY", by == By.WGMMA ? "9.0" : "8.0");
+        System.setProperty("graft.cuda.cublas",
+                by != By.CUBLAS ? "none" : isEmulated ? Path.of(library).resolveSibling("libcublas.so.13").toString() : "");
         try {
-            Device device = new Device(new PanamaDriver(library), 0);
-            assertThat(device.capability()).isEqualTo(by == By.WGMMA ? 90 : 80);
+            boolean hasNoMaps = by == By.MMA && !isEmulated;
+            Device device = new Device(hasNoMaps ? new JcudaDriver(library) : new PanamaDriver(isEmulated ? library : "libcuda.so.1"), 0);
+            assumeTrue(by != By.WGMMA || device.capability() == 90, "needs a GPU of compute capability 9.0");
+            assumeTrue(by != By.CUBLAS || device.blas().isPresent(), "needs cuBLAS");
             assertThat(device.blas().isPresent()).isEqualTo(by == By.CUBLAS);
             return device;
         } finally {
@@ -68,18 +73,35 @@ class GemmTest {
     void isExact(By by, int batch, int m, int n, int k, DType type) {
         try (var _ = Scope.open(new CudaBackend(device(by)))) {
             Tensor a = Tensor.randn(DType.F32, Shape.of(batch, m, k), 1), b = Tensor.randn(DType.F32, Shape.of(batch, n, k), 2).to(type);
-            float[] c = a.matmulT(b).toFloats(), x = a.toFloats(), y = b.to(DType.F32).toFloats();
-            for (int p = 0; p < batch; p++) {
-                for (int i = 0; i < m; i++) {
-                    for (int j = 0; j < n; j++) {
-                        double sum = 0, size = 0;
-                        for (int l = 0; l < k; l++) {
-                            double term = (double) x[(p * m + i) * k + l] * y[(p * n + j) * k + l];
-                            sum += term;
-                            size += Math.abs(term);
-                        }
-                        assertThat((double) c[(p * m + i) * n + j]).isCloseTo(sum, within(size * 0x1p-21));
+            assertExact(a, b, a.matmulT(b), 0x1p-21);
+        }
+    }
+
+    /// Where all terms are of one sign, roundings of a sum that are too show: those of tensor cores may be.
+    @ParameterizedTest
+    @EnumSource
+    void isExactInLongSumsToo(By by) {
+        assumeFalse(Emulator.isThere(), "needs a GPU: the emulated one rounds as F32 does");
+        try (var _ = Scope.open(new CudaBackend(device(by)))) {
+            Tensor a = Tensor.uniform(DType.F32, Shape.of(1, 48, 16_384), 1), b = Tensor.uniform(DType.F32, Shape.of(1, 40, 16_384), 2);
+            assertExact(a, b, a.matmulT(b), 0x1p-20);
+        }
+    }
+
+    /// @param share of the sum of all terms' sizes that the result may be off
+    private static void assertExact(Tensor a, Tensor b, Tensor product, double share) {
+        int batch = a.dim(0), m = a.dim(1), n = b.dim(1), k = a.dim(2);
+        float[] c = product.toFloats(), x = a.toFloats(), y = b.to(DType.F32).toFloats();
+        for (int p = 0; p < batch; p++) {
+            for (int i = 0; i < m; i++) {
+                for (int j = 0; j < n; j++) {
+                    double sum = 0, size = 0;
+                    for (int l = 0; l < k; l++) {
+                        double term = (double) x[(p * m + i) * k + l] * y[(p * n + j) * k + l];
+                        sum += term;
+                        size += Math.abs(term);
                     }
+                    assertThat((double) c[(p * m + i) * n + j]).isCloseTo(sum, within(size * share));
                 }
             }
         }

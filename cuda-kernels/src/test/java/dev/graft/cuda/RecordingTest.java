@@ -16,13 +16,17 @@ import org.junit.jupiter.api.Test;
 
 /// Work handed over as graphs gives what it gives launch by launch.
 class RecordingTest {
+    private static final String GRAPHS = "graft.cuda.graphs";
+
     private Device device;
     private CudaBackend gpu;
 
     @BeforeEach
     void open() {
         Backends.named("cuda:0");
+        String before = System.setProperty(GRAPHS, "true");
         device = new Device(CudaBackends.driver(System.getProperty("graft.cuda.driver")), 0);
+        if (before == null) System.clearProperty(GRAPHS);
         gpu = new CudaBackend(device);
     }
 
