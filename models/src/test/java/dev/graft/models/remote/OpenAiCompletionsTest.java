@@ -300,7 +300,7 @@ class OpenAiCompletionsTest {
                 send(x, 200,
                         listing(tokens(names.get(length % 6), -0.5, names.get((length + 1) % 6), -1.5, names.get((length + 2) % 6), -2)));
         };
-        OpenAiCompletions.Settings impatient = settings().withPatience(Duration.ofMillis(300), 1, Duration.ZERO);
+        OpenAiCompletions.Settings impatient = settings().withPatience(Duration.ofSeconds(1), 1, Duration.ZERO);
         try (OpenAiCompletions client = new OpenAiCompletions(impatient, tokenizer)) {
             List<Generation> texts = new Generator(RemoteModel.of(client, tokenizer.vocabSize()), tokenizer,
                     GenerationConfig.defaults().withMaxNewTokens(6))
@@ -314,7 +314,7 @@ class OpenAiCompletionsTest {
             assertThat(texts.get(3).ids()).hasSize(1);
             assertThat(texts.get(3).failure().orElseThrow()).contains("gave 1 log-probabilities where 3 were asked for");
             assertThat(texts.get(4).ids()).isEmpty();
-            assertThat(texts.get(4).failure().orElseThrow()).contains("did not answer within 0.3 s");
+            assertThat(texts.get(4).failure().orElseThrow()).contains("did not answer within 1.0 s");
             int[] expected = new int[6];
             for (int t = 0; t < 6; t++) expected[t] = pieces.get(names.get((t + 1) % 6));
             assertThat(texts.get(1).ids()).containsExactly(expected);
