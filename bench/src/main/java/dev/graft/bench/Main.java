@@ -93,7 +93,8 @@ public final class Main {
         jvm.add("-Dgraft.threads=" + threads);
         ChainedOptionsBuilder options = new OptionsBuilder().parent(jmh).jvmArgsPrepend(jvm.toArray(String[]::new))
                 .addProfiler(PeakResident.class).addProfiler(Beside.class).shouldFailOnError(true);
-        if (!backend.startsWith("cuda")) options.exclude("\\.GpuPeakBench\\.");             // which 'PeakBench' would mean, too
+        if (!backend.startsWith("cuda") && jmh.getIncludes().stream().noneMatch(i -> i.contains("Gpu")))
+            options.exclude("\\.GpuPeakBench\\.");                                      // which 'PeakBench' would mean, too
         if (onceEach && !jmh.getForkCount().hasValue()) options.forks(1);
         return new Runner(options.build()).run().stream().map(r -> Result.of(r, threads)).toList();
     }

@@ -27,6 +27,7 @@ class RecordingTest {
         String before = System.setProperty(GRAPHS, "true");
         device = new Device(CudaBackends.driver(System.getProperty("graft.cuda.driver")), 0);
         if (before == null) System.clearProperty(GRAPHS);
+        else System.setProperty(GRAPHS, before);
         gpu = new CudaBackend(device);
     }
 

@@ -20,7 +20,7 @@ import picocli.CommandLine.Spec;
 /// Compares results of a base, of the base steered, and of the base tuned.
 @Command(name = "gap", mixinStandardHelpOptions = true, sortOptions = false,
         description = "Says how much of the gap between a model and its tuned self is closed by steering it.", footer = {"",
-                "The folders are what graft eval wrote; sets that are in all of them count. Examples:",
+                "The folders are what graft eval wrote; sets count that are in base, tuned and the steered one. Examples:",
                 "  graft gap --base results/base --proxy results/steered --tuned results/tuned",
                 "  graft gap --base base --proxy alpha-0.5 --proxy alpha-1 --tuned tuned --plot gap"})
 final class Gap implements Callable<Integer> {

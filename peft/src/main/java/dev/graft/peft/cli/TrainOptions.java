@@ -31,7 +31,7 @@ final class TrainOptions implements IModelTransformer {
         describe("schedule", "Its course after the warm-up: constant (mezo's default), linear or cosine");
         describe("warmup_steps", "Steps in which the rate rises from 0");
         describe("warmup_ratio", "The same as a share of all steps");
-        describe("weight_decay", "Decoupled; SGD's, added to the gradient; unless said 0.1 with mofo");
+        describe("weight_decay", "Decoupled; SGD's, added to the gradient; with mofo 0.1 unless another is given");
         describe("beta1", "AdamW's and MoFO's, of the average of gradients");
         describe("beta2", "AdamW's and MoFO's, of the average of squares");
         describe("epsilon", "AdamW's and MoFO's");

@@ -23,6 +23,7 @@ public record JointLaw(double a, List<Double> alphas, double beta, double e) imp
 
     public JointLaw {
         alphas = List.copyOf(alphas);
+        if (alphas.isEmpty()) throw new IllegalArgumentException("the joint law is of a size at least");
     }
 
     public JointLaw(double a, double alpha, double beta, double e) {
@@ -44,6 +45,7 @@ public record JointLaw(double a, List<Double> alphas, double beta, double e) imp
     /// The law nearest to these runs, of at least two values of each size and two amounts of data.
     public static JointLaw fit(List<Measured> runs) {
         int sizes = runs.stream().mapToInt(r -> r.sizes().size()).max().orElse(1), numbers = sizes + 3;
+        if (runs.stream().anyMatch(r -> r.sizes().size() != sizes)) throw new IllegalArgumentException("all runs must have the same sizes");
         List<double[]> factors = runs.stream().map(JointLaw::factors).toList();
         List<Long> distinct = IntStream.rangeClosed(0, sizes).mapToObj(i -> factors.stream().mapToDouble(f -> f[i]).distinct().count())
                 .toList();

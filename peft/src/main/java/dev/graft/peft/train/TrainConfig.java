@@ -132,7 +132,7 @@ public record TrainConfig(int steps, double epochs, int batchSize, int microBatc
             require(structureShare == 0 || structureShare == STRUCTURE_SHARE, "structure_share",
                     "0 with mezo, which trains all parameters alike",
                     structureShare);
-            require(structureLearningRate == OWN_RATE, "structure_learning_rate",
+            require(structureLearningRate == OWN_RATE || structureLearningRate == 1e-6, "structure_learning_rate",
                     "left as it is with mezo, which trains all parameters alike", structureLearningRate);
         }
     }

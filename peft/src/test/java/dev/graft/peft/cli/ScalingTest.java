@@ -109,6 +109,29 @@ class ScalingTest extends CommandTest {
         assertThat(out.toString()).contains("on the 4 runs it was fitted to").contains("L(X, D) = ");
     }
 
+    @Test
+    void severalSizesAreOneLaw() throws IOException {
+        JointLaw made = new JointLaw(60, List.of(0.25, 0.04), 0.18, 0.7);
+        List<String> lines = new ArrayList<>();
+        for (double model : new double[] {2e5, 5e5, 9e5})
+            for (double adapter : new double[] {1e3, 9e3})
+                for (double d : new double[] {800, 3200})
+                    lines.add(Json.line(Map.of("m", model, "p", adapter, "d", d, "held_out_loss", made.at(List.of(model, adapter), d))));
+        Path results = Files.write(folder.resolve("all.jsonl"), lines), law = folder.resolve("law");
+        assertThat(scaling(results, "--size", "m,p", "--data", "d", "--hold-out", 1, "--predict", "1e6,1e4,6400", "--output", law))
+                .as(err.toString()).isZero();
+        assertThat(out.toString()).contains("L(X₁, X₂, D) = ", "held out: m 900,000, p 9,000, d 3,200, loss ",
+                "foretold at [1,000,000, 10,000, 6,400]: %.4f".formatted(made.at(List.of(1e6, 1e4), 6400)));
+        JsonObject json = Json.read(law.resolve("scaling.json"));
+        assertThat(json.toMap().get("size")).isEqualTo(List.of("m", "p"));
+        assertThat((List<?>) json.requireObject("constants").toMap().get("alpha")).hasSize(2);
+        assertThat(ImageIO.read(law.resolve("scaling.png").toFile()).getWidth()).isEqualTo(1000);
+        assertThat(scaling(results, "--size", "m,p")).isEqualTo(2);
+        assertThat(err.toString()).contains("several --size, [m, p], are of the joint law, which needs --data");
+        assertThat(scaling(results, "--size", "m,p", "--data", "d", "--predict", "1,2")).isEqualTo(2);
+        assertThat(err.toString()).contains("--predict takes 2 sizes and an amount of data, got [1.0, 2.0]");
+    }
+
     private static String line(String method, double x, double d, double loss) {
         Map<String, Object> line = new LinkedHashMap<>(Map.of("method", method, "trainable_parameters", x, "final_loss", loss));
         line.put("settings", Map.of("training", Map.of("steps", d)));

@@ -60,6 +60,18 @@ class SetRecordsTest extends CommandTest {
     }
 
     @Test
+    void aPartOfASetIsRefusedWhereItWouldBeCutOtherwise() throws IOException {
+        file("SST-2/train.tsv", rows("film ", 30));
+        file("SST-2/dev.tsv", rows("asked ", 4));
+        assertThat(run("pedro/sst2")).isEqualTo(1);
+        assertThat(err.toString()).contains("has 30 records, where the whole set has 10,000 and more");
+        file("e2e/trainset.csv", "mr,ref\nname[A],A.\n");
+        file("e2e/devset.csv", "mr,ref\nname[B],B.\n");
+        assertThat(run("pedro/e2e")).isEqualTo(1);
+        assertThat(err.toString()).contains("so nothing is left to develop on");
+    }
+
+    @Test
     void anAnswerIsARecordEach() throws IOException {
         file("e2e/trainset.csv", "mr,ref\nname[A],A.\nname[A],It is A.\nname[A],A.\n");
         file("e2e/devset.csv", "mr,ref\nname[B],B.\n");

@@ -55,6 +55,24 @@ class TrainConfigTest {
     }
 
     @Test
+    void mofosWeightDecayIsThatOfItsCodeUnlessAnotherIsGiven() {
+        TrainConfig mofo = TrainConfig.DEFAULT.with(Json.parse("{\"optimizer\": \"mofo\"}", "text"));
+        assertThat(mofo).isEqualTo(TrainConfig.with(c -> c.optimizer(TrainConfig.Rule.MOFO)));
+        assertThat(mofo.weightDecay()).isEqualTo(0.1);
+        assertThat(mofo.with(Json.parse("{\"optimizer\": \"adamw\"}", "text")).weightDecay()).isZero();
+        assertThat(TrainConfig.DEFAULT.with(Json.parse("{\"optimizer\": \"mofo\", \"weight_decay\": 0}", "text")).weightDecay()).isZero();
+        assertThat(TrainConfig.with(c -> c.weightDecay(0.3)).with(Json.parse("{\"optimizer\": \"mofo\"}", "text")).weightDecay())
+                .isEqualTo(0.3);
+    }
+
+    @Test
+    void aStructuresRateMayBeTheAdaptersOwn() {
+        assertThat(TrainConfig.of(Json.parse("{\"structure_learning_rate\": -1}", "text"))).isEqualTo(TrainConfig.DEFAULT);
+        assertThatThrownBy(() -> TrainConfig.of(Json.parse("{\"structure_learning_rate\": -2}", "text")))
+                .hasMessageContaining("structure_learning_rate must be at least 0, or -1 for the adapter's own, got -2");
+    }
+
+    @Test
     void mezosRateIsConstantUnlessAnotherCourseIsChosen() {
         TrainConfig mezo = TrainConfig.DEFAULT.with(Json.parse("{\"optimizer\": \"mezo\"}", "text"));
         assertThat(mezo).isEqualTo(TrainConfig.with(c -> c.optimizer(TrainConfig.Rule.MEZO)))

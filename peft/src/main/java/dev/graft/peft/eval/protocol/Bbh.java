@@ -12,12 +12,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 
-/// BIG-Bench Hard (Suzgun et al. 2022, arXiv:2210.09261): 27 tasks that language models were worse at than people, on which PEDRO (arXiv:2409.17834) evaluates what was tuned on instructions. The prompt is Suzgun's own for
-/// answers without reasoning, without its examples.
+/// BIG-Bench Hard (Suzgun et al. 2022, arXiv:2210.09261): 23 tasks, in 27 files, that language models were worse at than people, on which PEDRO (arXiv:2409.17834) evaluates what was tuned on instructions. The prompt is Suzgun's for
+/// answers without reasoning, without what it says of each task first, and without its examples.
 ///
 /// ```
 /// prompt      Q: INPUT↵A:
-/// decoding    beam search, 3 beams, one line of 32 tokens at most
+/// decoding    beam search, 3 beams, one line of 128 tokens at most
 /// prediction  the first line, stripped, without a full stop
 /// right       equal to the target, ignoring case
 /// by_group    the mean of the tasks' accuracies; `accuracy` is over all questions
@@ -52,7 +52,7 @@ public record Bbh() implements Protocol {
 
     @Override
     public Decoding decoding() {
-        return Decoding.greedy(32, "\n").withBeams(3);
+        return Decoding.greedy(128, "\n").withBeams(3);
     }
 
     @Override

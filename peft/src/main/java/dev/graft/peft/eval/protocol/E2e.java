@@ -1,5 +1,6 @@
 package dev.graft.peft.eval.protocol;
 
+import dev.graft.peft.eval.DataException;
 import dev.graft.peft.eval.Decoding;
 import dev.graft.peft.eval.Question;
 import dev.graft.peft.eval.Response;
@@ -52,10 +53,17 @@ public record E2e() implements Parted {
                 .toList();
     }
 
+    @Override
+    public boolean halved() {
+        return false;
+    }
+
     /// It has all three itself.
     @Override
     public Split<Question> parts(Path root) {
         Path test = file(root);
+        if (!test.getFileName().toString().startsWith("test"))
+            throw new DataException("without testset_w_refs.csv 'eval' asks %s, so nothing is left to develop on".formatted(test));
         return new Split<>(read(test.resolveSibling("trainset.csv")), read(test.resolveSibling("devset.csv")), read(test));
     }
 

@@ -14,7 +14,7 @@ import java.util.SequencedMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// MMLU (Hendrycks et al. 2021, arXiv:2009.03300): questions of 57 subjects with four options each, on which PEDRO (arXiv:2409.17834) evaluates what was tuned on instructions. The prompt is Hendrycks' own, without examples;
+/// MMLU (Hendrycks et al. 2021, arXiv:2009.03300): questions of 57 subjects with four options each, on which PEDRO (arXiv:2409.17834) evaluates what was tuned on instructions. The prompt is Hendrycks', without examples and with one blank where his program has two;
 /// their program compares four letters' probabilities, here the letter is written.
 ///
 /// ```

@@ -17,9 +17,13 @@ public record Split<T>(List<T> train, List<T> dev, List<T> test) {
     private static final int MOVED = 1_000;
 
     static <T> Split<T> of(List<T> train, List<T> dev) {
-        if (train.size() < FEW) return new Split<>(train, halves(dev).getFirst(), halves(dev).getLast());
+        if (isHalved(train.size())) return new Split<>(train, halves(dev).getFirst(), halves(dev).getLast());
         List<T> shuffled = new PythonRandom(42).shuffled(train);
         return new Split<>(shuffled.subList(MOVED, shuffled.size()), shuffled.subList(0, MOVED), dev);
+    }
+
+    static boolean isHalved(int train) {
+        return train < FEW;
     }
 
     /// The smaller first where they differ.
