@@ -146,6 +146,7 @@ public record Ledger(Environment environment, List<Result> results) {
 
     private static String time(double seconds) {
         return seconds >= 1 ? "%.2f s".formatted(seconds)
-                : seconds >= 1e-3 ? "%.2f ms".formatted(seconds * 1e3) : "%.1f µs".formatted(seconds * 1e6);
+                : seconds >= 1e-3 ? "%.2f ms".formatted(seconds * 1e3)
+                        : seconds >= 1e-6 ? "%.1f µs".formatted(seconds * 1e6) : "%.1f ns".formatted(seconds * 1e9);
     }
 }
