@@ -1,14 +1,11 @@
 package dev.graft.peft.eval;
 
+import dev.graft.peft.plot.Charts;
 import java.awt.BasicStroke;
 import java.awt.Color;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
-import javax.imageio.ImageIO;
-import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.LegendPosition;
@@ -26,7 +23,10 @@ public final class GapPlot {
     ///
     /// @param runs of one set by several α
     public static void draw(List<GapClosed.Set> runs, Path file) {
-        if (System.getProperty("java.awt.headless") == null) System.setProperty("java.awt.headless", "true");
+        Charts.png(() -> chart(runs), file);
+    }
+
+    private static XYChart chart(List<GapClosed.Set> runs) {
         List<GapClosed.Set> all = runs.stream().sorted(Comparator.comparingDouble(r -> r.alpha().orElseThrow())).toList();
         GapClosed.Set one = all.getFirst();
         double[] alphas = all.stream().mapToDouble(r -> r.alpha().orElseThrow()).toArray(), ends = {0, alphas[alphas.length - 1]};
@@ -35,11 +35,7 @@ public final class GapPlot {
         line(chart, "steered", alphas, all.stream().mapToDouble(GapClosed.Set::proxy).toArray(), STEERED, SeriesMarkers.CIRCLE);
         line(chart, "base", ends, new double[] {one.base(), one.base()}, BASE, SeriesMarkers.NONE);
         chart.getStyler().setYAxisMin(0.0).setChartBackgroundColor(Color.WHITE).setLegendPosition(LegendPosition.OutsideE);
-        try {
-            ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile());
-        } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be written: " + e.getMessage(), e);
-        }
+        return chart;
     }
 
     private static void line(XYChart chart, String name, double[] x, double[] y, Color color, Marker marker) {

@@ -1,15 +1,12 @@
 package dev.graft.peft.scaling;
 
+import dev.graft.peft.plot.Charts;
 import java.awt.Color;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
-import javax.imageio.ImageIO;
-import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
@@ -31,16 +28,15 @@ public final class ScalingPlot {
     /// @param x what sizes are
     /// @param d what amounts of data are
     public static void draw(ScalingLaw law, List<Measured> fitted, List<Measured> heldOut, String x, String d, Path file) {
-        if (System.getProperty("java.awt.headless") == null) System.setProperty("java.awt.headless", "true");
+        Charts.png(() -> chart(law, fitted, heldOut, x, d), file);
+    }
+
+    private static XYChart chart(ScalingLaw law, List<Measured> fitted, List<Measured> heldOut, String x, String d) {
         List<Measured> all = java.util.stream.Stream.concat(fitted.stream(), heldOut.stream()).toList();
         XYChart chart = all.getFirst().sizes().size() == 1 ? overSizes(law, fitted, heldOut, all, x, d)
                 : overForetold(law, fitted, heldOut, all);
         chart.getStyler().setXAxisLogarithmic(true).setChartBackgroundColor(Color.WHITE).setLegendPosition(LegendPosition.OutsideE);
-        try {
-            ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile());
-        } catch (IOException e) {
-            throw new UncheckedIOException(file + " cannot be written: " + e.getMessage(), e);
-        }
+        return chart;
     }
 
     /// Of several sizes: what was measured over what is foretold, on the diagonal where the law is right.

@@ -63,6 +63,8 @@ public record Bbh() implements Protocol {
 
     @Override
     public SequencedMap<String, Double> metrics(List<Question> questions, List<Response> responses) {
-        return Groups.accuracy(questions, responses);
+        SequencedMap<String, Double> metrics = Protocol.super.metrics(questions, responses);
+        metrics.put("by_group", Groups.accuracy(questions, responses));
+        return metrics;
     }
 }

@@ -53,11 +53,6 @@ public record E2e() implements Parted {
                 .toList();
     }
 
-    @Override
-    public boolean halved() {
-        return false;
-    }
-
     /// It has all three itself.
     @Override
     public Split<Question> parts(Path root) {

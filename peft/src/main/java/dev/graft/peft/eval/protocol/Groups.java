@@ -9,10 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.SequencedMap;
 import java.util.stream.Collectors;
 
 /// Sets whose questions come in groups: a folder with a file for each. A question has its group's name as `group`.
@@ -40,13 +37,11 @@ final class Groups {
         return files;
     }
 
-    /// `accuracy` over all questions, and the mean of the groups' own as `by_group`.
-    static SequencedMap<String, Double> accuracy(List<Question> questions, List<Response> responses) {
-        Map<String, Double> groups = responses.stream().collect(Collectors.groupingBy(r -> questions.get(r.index()).about().get(GROUP),
-                Collectors.averagingDouble(r -> r.verdict().correct() ? 1 : 0)));
-        SequencedMap<String, Double> metrics = new LinkedHashMap<>();
-        metrics.put("accuracy", responses.stream().mapToDouble(r -> r.verdict().correct() ? 1 : 0).average().orElseThrow());
-        metrics.put("by_group", groups.values().stream().mapToDouble(Double::doubleValue).average().orElseThrow());
-        return metrics;
+    /// The mean of the groups' own accuracies.
+    static double accuracy(List<Question> questions, List<Response> responses) {
+        return responses.stream().collect(Collectors.groupingBy(r -> questions.get(r.index()).about().get(GROUP),
+                Collectors.averagingDouble(r -> r.verdict().correct() ? 1 : 0))).values().stream().mapToDouble(Double::doubleValue)
+                .average()
+                .orElseThrow();
     }
 }

@@ -9,7 +9,9 @@ import java.util.List;
 /// A set that has a part to learn from.
 public interface Parted extends Protocol {
     /// Whether a half of its development part is what is asked; see [Split].
-    boolean halved();
+    default boolean halved() {
+        return false;
+    }
 
     /// Its parts, from the published files below a folder: that of training lies beside that of development, and is named so.
     ///

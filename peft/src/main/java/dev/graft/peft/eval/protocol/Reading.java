@@ -70,11 +70,6 @@ public record Reading(String name, List<String> files, boolean articles) impleme
     }
 
     @Override
-    public boolean halved() {
-        return false;
-    }
-
-    @Override
     public Decoding decoding() {
         return Decoding.greedy(32, "\n").withBeams(3);
     }
