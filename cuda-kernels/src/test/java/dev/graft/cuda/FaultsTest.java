@@ -125,7 +125,7 @@ class FaultsTest {
         try (var _ = Scope.open(fresh())) {
             emulator.fail("cuModuleGetFunction", CudaException.NOT_FOUND, 1);
             assertThatThrownBy(() -> Tensor.ones(Spec.of(DType.F32, 3))).isInstanceOf(TensorException.class)
-                    .hasMessage("kernel 'fill' was not compiled for cuda:0, emulated device 0, of compute capability 8.0");
+                    .hasMessageMatching("kernel 'fill' was not compiled for cuda:0, emulated device 0, of compute capability \\d\\.\\d");
         }
     }
 
@@ -185,7 +185,7 @@ class FaultsTest {
         try (var _ = Scope.open(fresh())) {
             Tensor t = Tensor.ones(Spec.of(DType.F32, 3));
             emulator.fail("cuLaunchKernel", error, 1);
-            assertThatThrownBy(() -> t.add(t)).isInstanceOf(TensorException.class)
+            assertThatThrownBy(() -> t.sum()).isInstanceOf(TensorException.class)
                     .hasMessageStartingWith("cuda:0 (emulated device 0) can't be used any more in this process: cuLaunchKernel failed")
                     .hasMessageEndingWith("Its tensors are lost; start again, from the last checkpoint if there is one");
             assertThatThrownBy(t::toFloats).hasMessageContaining("can't be used any more");
