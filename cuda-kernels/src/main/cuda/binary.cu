@@ -3,24 +3,7 @@
 //   y = f(a, b)            comparisons give 1 or 0
 //
 // Any shape and strides; what is stretched has strides of 0. 12 bytes an element in F32, so aim for the bandwidth of a copy.
-#include "elements.cuh"
-
-// In the order of Binary.
-enum Function { ADD, SUB, MUL, DIV, MAX, MIN, LT, LE, EQ };
-
-template <class R> DEVICE R value(int f, R a, R b) {
-    switch (f) {
-        case ADD: return a + b;
-        case SUB: return a - b;
-        case MUL: return a * b;
-        case DIV: return a / b;
-        case MAX: return larger(a, b);
-        case MIN: return smaller(a, b);
-        case LT: return a < b;
-        case LE: return a <= b;
-        default: return a == b;
-    }
-}
+#include "binary.cuh"
 
 template <class R> DEVICE void binary(int f, const Operand& a, const Operand& b, const Operand& y, i64 n) {
     for (i64 i = threadNumber(); i < n; i += threadCount()) put<R>(y, i, value(f, get<R>(a, i), get<R>(b, i)));

@@ -4,7 +4,7 @@
 // GRAFT_EMULATION_DEVICES=N      devices there are (2)
 // GRAFT_EMULATION_MEMORY=N       bytes of each
 //
-// Besides, emulation_fail lets a call fail as a real driver might, emulation_say sets one of these variables, and emulation_clear forgets all that.
+// Besides, emulation_fail lets a call fail as a real driver might, emulation_say sets one of these variables, and emulation_clear forgets all that; emulation_count counts.
 #include "emulator.h"
 #include "tensor_map.h"
 #include <chrono>
@@ -24,7 +24,7 @@
     EXPORT CUresult name(__VA_ARGS__) {    \
         const char* self = TEXT(name);     \
         std::lock_guard<std::recursive_mutex> locked(lock); \
-        if (CUresult planned = plannedFailure(self)) return planned;
+        if (CUresult planned = called(self)) return planned;
 #define NEEDS_DRIVER \
     if (!isInitialised) return CUDA_ERROR_NOT_INITIALIZED
 #define NEEDS_CONTEXT                                     \
@@ -75,8 +75,10 @@ struct Planned {
     int times;
 };
 std::map<std::string, Planned> planned;
+std::map<std::string, long> calls;
 
-CUresult plannedFailure(const char* name) {
+CUresult called(const char* name) {
+    calls[name]++;
     auto it = planned.find(name);
     if (it == planned.end()) return CUDA_SUCCESS;
     CUresult result = it->second.result;
@@ -386,7 +388,7 @@ END
 EXPORT CUresult cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned dynamic, CUstream s, void** parameters, void** extra) {
     if (doesNothing) return CUDA_SUCCESS;
     std::lock_guard<std::recursive_mutex> locked(lock);
-    if (CUresult r = plannedFailure("cuLaunchKernel")) return r;
+    if (CUresult r = called("cuLaunchKernel")) return r;
     NEEDS_CONTEXT;
     Function* f = reinterpret_cast<Function*>(handle);
     auto kernel = f->kernel;
@@ -411,6 +413,7 @@ EXPORT CUresult cuLaunchKernel(CUfunction handle, unsigned gx, unsigned gy, unsi
     } else if (kernel->arguments) {
         return CUDA_ERROR_INVALID_VALUE;
     }
+    calls[kernel->name]++;
     return submit(s, [=] {
         std::vector<void*> arguments;
         for (int i = 0; i < kernel->arguments; i++) arguments.push_back(reinterpret_cast<char*>(buffer->data()) + offsetOf(kernel, i));
@@ -537,6 +540,12 @@ END
 // ---- of the emulator alone ----
 // The next calls of this name fail with this CUresult, so many times.
 EXPORT void emulation_fail(const char* call, int result, int times) { planned[call] = {CUresult(result), times}; }
+// How often a call of the driver was made so far, or a kernel launched.
+EXPORT long emulation_count(const char* name) {
+    std::lock_guard<std::recursive_mutex> locked(lock);
+    auto it = calls.find(name);
+    return it == calls.end() ? 0 : it->second;
+}
 std::map<std::string, std::string> said;            // what the environment had before
 EXPORT void emulation_say(const char* variable, const char* value) {
     const char* before = getenv(variable);

@@ -146,7 +146,7 @@ final class AttentionKernels {
         int batch = dq.dim(0), t = dq.dim(1), h = dq.dim(2), d = dq.dim(3), keyHeads = dk.dim(2), keys = dk.dim(1),
                 rows = t * (h / keyHeads);
         if (dq.size() == 0) {
-            for (View each : List.of(dk, dv)) if (each.size() > 0) device.fill(Launch.address(each), (byte) 0, each.spec().bytes());
+            for (View each : List.of(dk, dv)) if (each.size() > 0) device.zero(Launch.address(each), each.spec().bytes());
             return;
         }
         OfWidth kernels = BY_WIDTH.ceilingEntry(d).getValue();

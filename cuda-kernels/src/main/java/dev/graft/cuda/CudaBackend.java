@@ -61,7 +61,12 @@ final class CudaBackend implements Backend {
 
     @Override
     public Storage allocate(long bytes, String holder) {
-        return device.pool().allocate(bytes, holder);
+        try {
+            return device.pool().allocate(bytes, holder);
+        } catch (OutOfMemoryError e) {
+            if (!device.settle()) throw e;                                       // what waited held memory, too
+            return device.pool().allocate(bytes, holder);
+        }
     }
 
     @Override
@@ -71,6 +76,10 @@ final class CudaBackend implements Backend {
 
     @Override
     public void run(Primitive op, List<View> in, View out) {
+        if (!device.chain().add(op, in, out)) launch(op, in, out);
+    }
+
+    static void launch(Primitive op, List<View> in, View out) {
         switch (op) {
             case MatMul m -> MatMulKernels.run(m, in.get(0), in.get(1), out);
             case Unary f -> UnaryKernels.value(f, in.getFirst(), out);
@@ -119,16 +128,19 @@ final class CudaBackend implements Backend {
 
     @Override
     public MemoryStats memory() {
+        device.settle();
         return device.pool().stats();
     }
 
     @Override
     public void restartPeak() {
+        device.settle();
         device.pool().restartPeak();
     }
 
     @Override
     public void trim() {
+        device.settle();
         device.pool().trim();
     }
 }

@@ -28,6 +28,7 @@ final class Device {
     private final int sharedMemory;
     private final boolean graphs = Boolean.getBoolean("graft.cuda.graphs");
     private final DevicePool pool = new DevicePool(this);
+    private final Chain chain = new Chain(this);
     private final Map<String, DeviceStorage> constants = new HashMap<>();
     private volatile long[] functions = {};                                      // by the number of a kernel; 0: not yet looked up
     private final Object opening = new Object();
@@ -86,6 +87,19 @@ final class Device {
 
     Driver driver() {
         return driver;
+    }
+
+    /// Where ops that go element by element wait.
+    Chain chain() {
+        if (lost != null) throw lost;
+        return chain;
+    }
+
+    /// Does what waits, before anything else that may need it or be needed by it.
+    ///
+    /// @return whether anything did
+    boolean settle() {
+        return chain.run();
     }
 
     @Override
@@ -156,13 +170,17 @@ final class Device {
     ///
     /// @param name of this work, which has much the same shape each time
     void together(String name, Runnable work) {
-        if (graphs) use();
+        if (graphs) {
+            use();
+            settle();
+        }
         if (!graphs || !recording.begin(name)) {
             work.run();
             return;
         }
         try {
             work.run();
+            settle();
         } finally {
             guard(recording::end);
         }
@@ -199,26 +217,40 @@ final class Device {
         return bytes[0];
     }
 
-    void fill(long address, byte value, long bytes) {
-        work(() -> driver.fill(address, value, bytes, stream));
+    /// Fills memory that nobody has yet.
+    void poison(long address, long bytes) {
+        work(() -> driver.fill(address, (byte) 0xFF, bytes, stream));
+    }
+
+    void zero(long address, long bytes) {
+        settle();
+        work(() -> driver.fill(address, (byte) 0, bytes, stream));
     }
 
     void copy(long to, long from, long bytes) {
+        settle();
         work(() -> driver.copyOnDevice(to, from, bytes, stream));
     }
 
     void toDevice(MemorySegment from, long to) {
+        settle();
+        upload(from, to);
+    }
+
+    private void upload(MemorySegment from, long to) {
         call(() -> staging.toDevice(from, to));
     }
 
     /// Waits for what was asked before.
     void toHost(long from, MemorySegment to) {
+        settle();
         call(() -> staging.toHost(from, to));
         fault.check();
     }
 
     void await() {
         if (!isOpen) return;
+        settle();
         awaitQuietly();
         fault.check();
     }
@@ -235,7 +267,7 @@ final class Device {
         if (held == null) {
             MemorySegment host = values.get();
             held = pool.allocate(host.byteSize(), name);
-            toDevice(host, held.address());
+            upload(host, held.address());
             constants.put(name, held);
         }
         return held.address();
@@ -277,6 +309,7 @@ final class Device {
     /// [Blas#gemm], in the order of all work.
     void gemm(Blas blas, int m, int n, int k, long a, int pitchA, long strideA, long b, int pitchB, long strideB, float alpha, float beta,
             long c, int batch) {
+        settle();
         long handle = blasHandle(blas);
         work(() -> blas.gemm(handle, m, n, k, a, pitchA, strideA, b, pitchB, strideB, alpha, beta, c, batch));
     }

@@ -64,7 +64,7 @@ final class DevicePool {
         Holder of = holders.computeIfAbsent(holder, Holder::new);
         of.bytes += size;
         of.blocks++;
-        if (poison) device.fill(address, (byte) 0xFF, size);
+        if (poison) device.poison(address, size);
         return new DeviceStorage(this, address, size, of);
     }
 

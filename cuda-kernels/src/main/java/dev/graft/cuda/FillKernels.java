@@ -28,7 +28,7 @@ final class FillKernels {
 
     static void fill(Fill op, View y) {
         boolean isZeros = Double.doubleToRawLongBits(op.value()) == 0;
-        if (isZeros && y.isContiguous() && y.size() > 0) Temporary.device(y).fill(Launch.address(y), (byte) 0, y.spec().bytes());
+        if (isZeros && y.isContiguous() && y.size() > 0) Temporary.device(y).zero(Launch.address(y), y.spec().bytes());
         else FILL.on(Temporary.device(y)).f64(op.value()).operand(y).i64(y.size()).over(y.size());
     }
 

@@ -49,7 +49,7 @@ final class GatherKernels {
             View index = contiguous.view(), x = from.view();
             long row = y.shape().range(1, y.rank()).size();
             if (y.size() == 0) return;
-            Temporary.device(y).fill(Launch.address(y), (byte) 0, y.spec().bytes());
+            Temporary.device(y).zero(Launch.address(y), y.spec().bytes());
             SCATTER_ADD.on(x, y).pointer(index).i32(index.dtype() == DType.I64 ? 1 : 0).pointer(x).pointer(y).i32(y.dtype().ordinal())
                     .i64(index.size()).i64(row).i64(y.dim(0)).fault().over(row);
         }

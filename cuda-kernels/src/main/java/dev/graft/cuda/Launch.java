@@ -28,6 +28,7 @@ final class Launch {
     }
 
     static Launch of(CudaKernel kernel, Device device) {
+        device.settle();
         Launch launch = OWN.get();
         launch.kernel = kernel;
         launch.device = device;

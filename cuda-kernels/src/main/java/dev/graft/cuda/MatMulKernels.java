@@ -160,7 +160,7 @@ final class MatMulKernels {
     /// A product without terms.
     private static void empty(View out, After after) {
         Device device = Temporary.device(out);
-        if (after.plus == null) device.fill(Launch.address(out), (byte) 0, out.spec().bytes());
+        if (after.plus == null) device.zero(Launch.address(out), out.spec().bytes());
         else device.copy(Launch.address(out), Launch.address(after.plus), out.spec().bytes());
     }
 

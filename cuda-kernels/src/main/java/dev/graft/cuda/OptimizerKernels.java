@@ -91,7 +91,7 @@ final class OptimizerKernels {
             for (int digit : DIGITS) {
                 int from = end;
                 end -= digit;
-                device.fill(Launch.address(counts.view()), (byte) 0, counts.view().spec().bytes());
+                device.zero(Launch.address(counts.view()), counts.view().spec().bytes());
                 COUNT.on(device).pointer(x).i64(x.size()).pointer(search.view()).i32(from).i32(end).pointer(counts.view()).over(x.size());
                 CHOOSE.on(device).pointer(search.view()).pointer(counts.view()).i32(from).i32(end).run(1, 1, 1, 1);
             }

@@ -13,7 +13,7 @@ import java.nio.file.Path;
 /// The stand-in driver, besides what a driver does.
 @SuppressWarnings("restricted") // the stand-in is ours
 final class Emulator {
-    private final MethodHandle fail, clear, say;
+    private final MethodHandle fail, clear, say, count;
 
     private Emulator(SymbolLookup library) {
         Linker linker = Linker.nativeLinker();
@@ -22,6 +22,8 @@ final class Emulator {
         clear = linker.downcallHandle(library.findOrThrow("emulation_clear"), FunctionDescriptor.ofVoid());
         say = linker.downcallHandle(library.findOrThrow("emulation_say"),
                 FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+        count = linker.downcallHandle(library.findOrThrow("emulation_count"),
+                FunctionDescriptor.of(ValueLayout.JAVA_LONG, ValueLayout.ADDRESS));
     }
 
     /// Whether the tests run on it, in its checked build or the fast one.
@@ -39,6 +41,16 @@ final class Emulator {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment name = arena.allocateFrom(call);
             fail.invokeExact(name, result, times);
+        } catch (Throwable t) {
+            throw new AssertionError(t);
+        }
+    }
+
+    /// How often a call of the driver was made so far, or a kernel launched, both by name.
+    long count(String name) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = arena.allocateFrom(name);
+            return (long) count.invokeExact(text);
         } catch (Throwable t) {
             throw new AssertionError(t);
         }

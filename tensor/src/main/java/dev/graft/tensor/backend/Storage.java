@@ -34,6 +34,11 @@ public abstract class Storage {
         if (left == 0) free();
     }
 
+    /// How many hold it at this moment.
+    public final int holders() {
+        return holders.get();
+    }
+
     /// How often the block was written in place since it was made; a tape compares it to notice that a saved value was overwritten.
     public final int version() {
         return version;
