@@ -85,17 +85,17 @@ public final class OpCases {
         }
     }
 
-    /// A weight stored as BF16, whatever the type of the rest.
-    private record Stored(Shape shape) implements Input {
+    /// A weight stored in 16 bits, whatever the type of the rest.
+    private record Stored(DType type, Shape shape) implements Input {
         @Override
         public Tensor make(DType dtype, long seed) {
-            Tensor stored = Tensor.randn(DType.F64, shape, seed).to(DType.BF16);
+            Tensor stored = Tensor.randn(DType.F64, shape, seed).to(type);
             return dtype == DType.F64 ? stored.to(DType.F64) : stored;
         }
 
         @Override
         public String toString() {
-            return "bf16" + shape;
+            return type.toString() + shape;
         }
     }
 
@@ -217,9 +217,12 @@ public final class OpCases {
         cases.add(of(new MatMul(false, true), x(2, 3, 5), stored(7, 5)));
         cases.add(of(new MatMul(false, false), x(3, 5), stored(5, 7)));
         cases.add(of(new MatMul(true, false), stored(5, 3), x(5, 7)));
+        for (int rows : new int[] {1, 3}) cases.add(of(new MatMul(false, true), x(rows, 5), new Stored(DType.F16, Shape.of(7, 5))));
+        cases.add(of(new Reduce(Reduce.Law.SUM, 1), x(1, 700)));
         cases.add(of(new Attention(0.5, false, false, true), x(1, 3, 2, 5), x(1, 4, 2, 5), x(1, 4, 2, 5), blocking(3, 4)));
         for (int k : new int[] {1, 31, 33, 65}) {
             cases.add(of(new Q8MatMul(true), x(2, 3, k), quants(5, k), constant(5, (k + 31) / 32)));
+            cases.add(of(new Q8MatMul(true), x(1, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
         }
         for (int[] w : NF4_WEIGHTS) {
@@ -229,6 +232,7 @@ public final class OpCases {
             }
             cases.add(nf4(w[0], w[1], false, true, x(11, w[0])));
             cases.add(nf4(w[0], w[1], true, true, x(11, w[1])));
+            cases.add(nf4(w[0], w[1], true, true, x(1, w[1])));
         }
         for (int[] d : new int[][] {{1, 1}, {3, 5}, {7, 33}}) {
             cases.add(of(new CrossEntropy(-100), x(d), ids(d[1], d[0])));
@@ -343,12 +347,20 @@ public final class OpCases {
         cases.add(of(Binary.ADD, x(257, 301), x(301)));
         cases.add(of(new Copy(), x(257, 301)));
         cases.add(of(new Permute(List.of(1, 0)), x(257, 301)));
+        cases.add(of(new Copy(), new Constant(new Made("bf16 transposed",
+                _ -> Tensor.randn(DType.F64, Shape.of(3, 57, 41), 1).to(DType.BF16).transpose(1, 2)))));
         for (int axis = 0; axis < 3; axis++) cases.add(of(new Reduce(Reduce.Law.SUM, axis), x(3, 600, 70)));
         cases.add(of(new Gather(), x(301, 257), ids(301, 400)));
+        cases.add(of(new Gather(), quants(301, 33), ids(301, 40)));
         cases.add(of(new ScatterAdd(301), ids(301, 400), x(400, 257)));
         cases.add(of(new RmsNorm(1e-5), x(150, 301), x(301)));
         cases.add(of(new LayerNorm(1e-5), x(150, 301), x(301), x(301)));
         cases.add(of(new LogSoftmax(), x(150, 301)));
+        for (int n : new int[] {1025, 4097}) {                                   // a row for many threads
+            cases.add(of(new RmsNorm(1e-5), x(3, n), x(n)));
+            cases.add(of(new LayerNorm(1e-5), x(3, n), x(n), x(n)));
+            cases.add(of(new LogSoftmax(), x(3, n)));
+        }
         cases.add(of(new Rope(false, false), x(2, 150, 4, 64), angles(5, 32), angles(5, 32), ids(5, 2, 150)));
         cases.add(of(new MatMul(false, true), x(130, 70), x(101, 70)));
         cases.add(of(lowRanks(0, 1, 1, 3, 4, 5), x(5, 3, 701), x(5, 3, 301), x(8, 301), x(701, 8), x(17, 301), x(701, 17), x(64, 301),
@@ -356,6 +368,18 @@ public final class OpCases {
         cases.add(of(new Attention(0.125, true, false, false), x(2, 131, 4, 64), x(2, 131, 2, 64), x(2, 131, 2, 64)));
         cases.add(of(new Attention(0.125, true, true, false), x(1, 70, 2, 40), x(1, 600, 1, 40), x(1, 600, 1, 40), mask(1, 600)));
         cases.add(of(new Attention(0.125, true, false, false), x(2, 1, 8, 64), x(2, 700, 2, 64), x(2, 700, 2, 64)));
+        for (int d : new int[] {80, 128, 160, 256})                              // wide heads, more queries and keys than a tile has
+            cases.add(of(new Attention(0.1, true, false, false), x(1, 37, 2, d), x(1, 70, 1, d), x(1, 70, 1, d)));
+        int runs = 70, d = 5;                                                    // an adapter of its own for each of many rows
+        int[] bounds = IntStream.range(0, 2 * runs).map(i -> (i + 1) / 2).toArray();
+        Input[] many = new Input[2 + 2 * runs];
+        many[0] = x(runs, 1, d);
+        many[1] = x(runs, 1, 3);
+        for (int i = 0; i < runs; i++) {
+            many[2 + 2 * i] = x(2, 3);
+            many[3 + 2 * i] = x(d, 2);
+        }
+        cases.add(of(lowRanks(bounds), many));
         return cases;
     }
 
@@ -383,7 +407,7 @@ public final class OpCases {
     }
 
     private static Input stored(int... dims) {
-        return new Stored(Shape.of(dims));
+        return new Stored(DType.BF16, Shape.of(dims));
     }
 
     /// Int8 values.

@@ -129,10 +129,15 @@ public class OpContract {
     @TestFactory
     Stream<DynamicTest> doublePrecisionAgreesWithTheDefinition() {
         return each(OpCases.all(), (backend, c) -> {
-            List<double[]> want = reference(c, DType.F64);
+            List<double[]> want = reference(c, DType.F64), gradient;
+            try (var _ = Scope.open(REFERENCE)) {
+                List<Tensor> in = c.inputs(DType.F64);
+                gradient = gradients(c, in, wanted(c, in));
+            }
             try (var _ = Scope.open(backend)) {
                 List<Tensor> in = c.inputs(DType.F64);
                 compare("value", c, in, DType.F64, want, doubles(c.op().applyAll(in.toArray(Tensor[]::new))));
+                compare("gradient", c, in, DType.F64, gradient, gradients(c, in, wanted(c, in)));
             }
         });
     }
