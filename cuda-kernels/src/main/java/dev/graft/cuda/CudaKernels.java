@@ -13,6 +13,7 @@ import dev.graft.tensor.op.Attention;
 import dev.graft.tensor.op.AttentionGrad;
 import dev.graft.tensor.op.CrossEntropy;
 import dev.graft.tensor.op.CrossEntropyGrad;
+import dev.graft.tensor.op.Cumsum;
 import dev.graft.tensor.op.Dropout;
 import dev.graft.tensor.op.GroupedLowRank;
 import dev.graft.tensor.op.KthLargest;
@@ -28,6 +29,7 @@ import dev.graft.tensor.op.RmsNorm;
 import dev.graft.tensor.op.RmsNormGrad;
 import dev.graft.tensor.op.Rope;
 import dev.graft.tensor.op.Softmax;
+import dev.graft.tensor.op.SquaredNorms;
 import dev.graft.tensor.op.SwiGlu;
 import dev.graft.tensor.op.SwiGluGrad;
 import java.util.List;
@@ -43,6 +45,7 @@ final class CudaKernels {
             .add(LayerNormGrad.class, F32, RowKernels::layerNormGrad)
             .add(CrossEntropy.class, F32, RowKernels::crossEntropy)
             .add(CrossEntropyGrad.class, F32, RowKernels::crossEntropyGrad)
+            .add(Cumsum.class, F32, RowKernels::cumsum)
             .add(Rope.class, F32, PointKernels::rope)
             .add(SwiGlu.class, F32, PointKernels::swiGlu)
             .add(SwiGluGrad.class, F32, PointKernels::swiGluGrad)
@@ -53,6 +56,7 @@ final class CudaKernels {
             .add(AdamWStep.class, F32, OptimizerKernels::adamW)
             .add(AdamMoments.class, F32, OptimizerKernels::moments)
             .add(MoFoStep.class, F32, OptimizerKernels::moFo)
+            .add(SquaredNorms.class, F32, OptimizerKernels::squaredNorms)
             .add(KthLargest.class, F32, OptimizerKernels::kthLargest)
             .add(GroupedLowRank.class, F32, GroupedLowRankKernels::run)
             .add(AddMm.class, F32, MatMulKernels::addMm)

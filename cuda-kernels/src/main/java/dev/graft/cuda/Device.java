@@ -124,7 +124,7 @@ final class Device {
             CURRENT.set(this);
             stream = driver.createStream();
             recording = new Recording(driver, stream);
-            staging = new Staging(driver, stream);
+            staging = new Staging(driver, stream, recording);
             fault = new Fault(driver.allocateHost(Fault.BYTES));
             image = new KernelImage(this, files.get());
             isOpen = true;
@@ -238,7 +238,7 @@ final class Device {
     }
 
     private void upload(MemorySegment from, long to) {
-        call(() -> staging.toDevice(from, to));
+        work(() -> staging.toDevice(from, to));
     }
 
     /// Waits for what was asked before.

@@ -16,18 +16,23 @@ import dev.graft.tensor.op.AdamMoments;
 import dev.graft.tensor.op.AdamWStep;
 import dev.graft.tensor.op.KthLargest;
 import dev.graft.tensor.op.MoFoStep;
+import dev.graft.tensor.op.Reduce;
+import dev.graft.tensor.op.SquaredNorms;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/// Launches optimizer.cu and kth_largest.cu.
+/// Launches optimizer.cu, squared_norms.cu and kth_largest.cu.
 final class OptimizerKernels {
     private static final int ADAM_BYTES = 24;
     private static final Parameter ADAM = new Parameter(ADAM_BYTES, 4);
     private static final int MOST = 56, LEARNED_BYTES = 64;
     private static final Parameter MANY = Parameter.struct(MOST * LEARNED_BYTES);
+    private static final int MOST_VALUES = 240, NORM_BLOCKS = 64;
+    private static final Parameter MANY_VALUES = Parameter.struct(MOST_VALUES * 16);
     private static final CudaKernel ADAMW = CudaKernel.declare("adamw_f32", ADAM, MANY),
             MOMENTS = CudaKernel.declare("adam_moments_f32", F32, F32, POINTER, POINTER, POINTER, POINTER, POINTER, I64),
             MOFO = CudaKernel.declare("mofo_f32", ADAM, F32, POINTER, POINTER, POINTER, POINTER, I64),
+            SQUARED_NORMS = CudaKernel.declare("squared_norms_f32", MANY_VALUES, POINTER),
             BEGIN = CudaKernel.declare("kth_largest_begin", POINTER, I64),
             COUNT = CudaKernel.declare("kth_largest_count", POINTER, I64, POINTER, I32, I32, POINTER),
             CHOOSE = CudaKernel.declare("kth_largest_choose", POINTER, POINTER, I32, I32),
@@ -79,6 +84,24 @@ final class OptimizerKernels {
 
     private static void write(MemorySegment to, double... numbers) {
         for (int i = 0; i < numbers.length; i++) to.setAtIndex(JAVA_FLOAT, i, (float) numbers[i]);
+    }
+
+    static void squaredNorms(SquaredNorms op, List<View> in, List<View> out) {
+        View y = out.getFirst();
+        Device device = Temporary.device(y);
+        try (Temporary parts = Temporary.of(device, new Spec(Shape.of(in.size(), NORM_BLOCKS), DType.F32))) {
+            for (int first = 0; first < in.size(); first += MOST_VALUES) {
+                int count = Math.min(MOST_VALUES, in.size() - first);
+                Launch launch = SQUARED_NORMS.on(device);
+                MemorySegment many = launch.struct(MANY_VALUES);
+                for (int i = 0; i < count; i++) {
+                    many.setAtIndex(JAVA_LONG, 2L * i, Launch.address(in.get(first + i)));
+                    many.setAtIndex(JAVA_LONG, 2L * i + 1, in.get(first + i).size());
+                }
+                launch.pointer(parts.view().slice(0, first, first + count)).run(NORM_BLOCKS, count, 1, 256);
+            }
+            ReduceKernels.run(new Reduce(Reduce.Law.SUM, 1), parts.view(), y);
+        }
     }
 
     static void kthLargest(KthLargest op, List<View> in, List<View> out) {

@@ -10,6 +10,7 @@ import dev.graft.tensor.DType;
 import dev.graft.tensor.backend.View;
 import dev.graft.tensor.op.CrossEntropy;
 import dev.graft.tensor.op.CrossEntropyGrad;
+import dev.graft.tensor.op.Cumsum;
 import dev.graft.tensor.op.LayerNorm;
 import dev.graft.tensor.op.LayerNormGrad;
 import dev.graft.tensor.op.LogSoftmax;
@@ -18,7 +19,7 @@ import dev.graft.tensor.op.RmsNormGrad;
 import dev.graft.tensor.op.Softmax;
 import java.util.List;
 
-/// Launches softmax.cu, rms_norm.cu, layer_norm.cu and cross_entropy.cu: what goes over rows.
+/// Launches softmax.cu, rms_norm.cu, layer_norm.cu, cross_entropy.cu and cumsum.cu: what goes over rows.
 final class RowKernels {
     /// For long rows a block each, for short ones a warp.
     private record ByLength(CudaKernel ofBlocks, CudaKernel ofWarps) {
@@ -49,7 +50,15 @@ final class RowKernels {
             CROSS_ENTROPY_GRAD = CudaKernel.declare("cross_entropy_grad_f32", POINTER, POINTER, I32, POINTER, POINTER, POINTER, I32, I32,
                     POINTER);
 
+    private static final CudaKernel CUMSUM = CudaKernel.declare("cumsum_f32", POINTER, POINTER, I32, I32);
+
     private RowKernels() {
+    }
+
+    static void cumsum(Cumsum op, List<View> in, List<View> out) {
+        View y = out.getFirst();
+        if (y.size() > 0)
+            CUMSUM.on(Temporary.device(y)).pointer(in.getFirst()).pointer(y).i32(y.dim(-1)).i32(op.reverse() ? 1 : 0).rows(y.rows(), false);
     }
 
     static void softmax(Softmax op, List<View> in, List<View> out) {

@@ -4,18 +4,23 @@ import dev.graft.cuda.driver.Driver;
 import java.lang.foreign.MemorySegment;
 
 /// Copies between the host's memory and a device's, by way of page-locked memory that the device can reach: two pieces, so that one is filled while the other is under way.
+///
+/// What goes to the device lies one behind another in a piece, and the host waits only when a piece is used again. So small copies can be part of a graph.
 final class Staging {
-    private static final long PIECE = 4L << 20;
+    private static final long PIECE = 4L << 20, ALIGNMENT = 16;
 
     private final Driver driver;
     private final long stream;
+    private final Recording recording;
     private final MemorySegment[] pieces = new MemorySegment[2];
     private final long[] events = new long[2];
-    private int next;
+    private int current;
+    private long used;
 
-    Staging(Driver driver, long stream) {
+    Staging(Driver driver, long stream, Recording recording) {
         this.driver = driver;
         this.stream = stream;
+        this.recording = recording;
         for (int i = 0; i < 2; i++) {
             pieces[i] = driver.allocateHost(PIECE);
             events[i] = driver.createEvent();
@@ -25,19 +30,31 @@ final class Staging {
     /// Returns when `from` may be changed, before the copy has been made.
     synchronized void toDevice(MemorySegment from, long to) {
         long bytes = from.byteSize();
-        for (long at = 0; at < bytes; at += PIECE) {
-            long n = Math.min(PIECE, bytes - at);
-            driver.synchronizeEvent(events[next]);                               // what was in the piece before has gone
-            MemorySegment.copy(from, at, pieces[next], 0, n);
-            driver.copyToDevice(to + at, pieces[next], n, stream);
-            driver.record(events[next], stream);
-            next = 1 - next;
+        for (long at = 0; at < bytes;) {
+            if (used == PIECE) turn();
+            long n = Math.min(PIECE - used, bytes - at);
+            MemorySegment place = pieces[current].asSlice(used, n);
+            place.copyFrom(from.asSlice(at, n));
+            driver.copyToDevice(to + at, place, n, stream);
+            at += n;
+            used = Math.ceilDiv(used + n, ALIGNMENT) * ALIGNMENT;
         }
     }
 
-    /// Returns when all is there.
+    /// Goes on to the other piece, when what was in it has gone.
+    private void turn() {
+        recording.flush();
+        driver.record(events[current], stream);
+        current = 1 - current;
+        driver.synchronizeEvent(events[current]);
+        used = 0;
+    }
+
+    /// Returns when all is there, and all that was asked before has been done.
     synchronized void toHost(long from, MemorySegment to) {
         long bytes = to.byteSize();
+        if (bytes == 0) return;
+        used = 0;
         for (int i = 0; i < 2 && i * PIECE < bytes; i++) ask(from, bytes, i);
         for (long i = 0; i * PIECE < bytes; i++) {
             int piece = (int) (i % 2);

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 
 /// The stand-in driver, besides what a driver does.
 @SuppressWarnings("restricted") // the stand-in is ours
-final class Emulator {
+public final class Emulator {
     private final MethodHandle fail, clear, say, count;
 
     private Emulator(SymbolLookup library) {
@@ -27,12 +27,12 @@ final class Emulator {
     }
 
     /// Whether the tests run on it, in its checked build or the fast one.
-    static boolean isThere() {
+    public static boolean isThere() {
         String library = System.getProperty("graft.cuda.driver", "");
         return library.contains("emulation") && Files.exists(Path.of(library));
     }
 
-    static Emulator open() {
+    public static Emulator open() {
         return new Emulator(SymbolLookup.libraryLookup(System.getProperty("graft.cuda.driver"), Arena.global()));
     }
 
@@ -47,7 +47,7 @@ final class Emulator {
     }
 
     /// How often a call of the driver was made so far, or a kernel launched, both by name.
-    long count(String name) {
+    public long count(String name) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = arena.allocateFrom(name);
             return (long) count.invokeExact(text);

@@ -334,12 +334,9 @@ public final class KvCache implements AutoCloseable {
         }
     }
 
-    /// Row by row, since one row's stretch of tokens has no gaps.
     private void write(Tensor more, Tensor held) {
         try (var _ = Scope.open(held.backend())) {
-            for (int b = 0; b < more.dim(0); b++) {
-                held.slice(0, b, b + 1).slice(1, length, length + more.dim(1)).assign(more.slice(0, b, b + 1));
-            }
+            held.slice(1, length, length + more.dim(1)).assign(more);
         }
     }
 }

@@ -1,11 +1,13 @@
 package dev.graft.tensor;
 
 import dev.graft.nn.Parameter;
+import dev.graft.tensor.op.SquaredNorms;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.stream.DoubleStream;
 
 /// Gradients by leaf, adding up over backward passes. Owns their memory.
 ///
@@ -66,18 +68,27 @@ public final class Grads implements AutoCloseable {
 
     /// L2 norm over all gradients together.
     public double norm() {
-        double sum = 0;
+        if (isEmpty()) return 0;
         try (var _ = Scope.untracked()) {
-            for (Leaf leaf : order) sum += byLeaf.get(leaf).square().sum().item();
+            return Math.sqrt(DoubleStream.of(squaredNorms().toDoubles()).sum());
         }
-        return Math.sqrt(sum);
+    }
+
+    /// The sum of squares of each gradient, for who reads other numbers with them: the norm is the root of their sum.
+    public Tensor squaredNorms() {
+        return new SquaredNorms().apply(order.stream().map(byLeaf::get).toArray(Tensor[]::new));
     }
 
     /// Scales all gradients so that their common norm is at most `max`; returns the norm before (PyTorch's `clip_grad_norm_`). Not above 0: no clipping.
     public double clipNorm(double max) {
         double norm = norm();
-        if (max > 0 && norm > max) scale(max / (norm + 1e-6));
+        clip(norm, max);
         return norm;
+    }
+
+    /// As [#clipNorm], for who knows the norm.
+    public void clip(double norm, double max) {
+        if (max > 0 && norm > max) scale(max / (norm + 1e-6));
     }
 
     public void forEach(BiConsumer<Leaf, Tensor> action) {

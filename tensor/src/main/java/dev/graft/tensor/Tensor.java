@@ -9,6 +9,7 @@ import dev.graft.tensor.op.Binary;
 import dev.graft.tensor.op.Cast;
 import dev.graft.tensor.op.Cat;
 import dev.graft.tensor.op.Copy;
+import dev.graft.tensor.op.Cumsum;
 import dev.graft.tensor.op.Expand;
 import dev.graft.tensor.op.Fill;
 import dev.graft.tensor.op.Gather;
@@ -365,6 +366,11 @@ public final class Tensor {
 
     public Tensor logSoftmax() {
         return new LogSoftmax().apply(this);
+    }
+
+    /// Sums along the last axis, of all up to each element.
+    public Tensor cumsum() {
+        return new Cumsum(false).apply(this);
     }
 
     // ---- products ----

@@ -1,6 +1,7 @@
 package dev.graft.models.bloom;
 
 import dev.graft.models.Pass;
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
 
 /// Attention with linear biases (Press et al. 2021, arXiv:2108.12409): a key counts the less the farther back it is, in each head at another rate.
@@ -32,14 +33,13 @@ final class Alibi {
 
     /// `[B or 1, H, 1, S]`
     Tensor bias(Pass pass) {
-        int keys = pass.keys();
-        int[] mask = pass.mask() == null ? null : pass.mask().toInts();
-        int rows = mask == null ? 1 : mask.length / keys;
-        float[] positions = new float[rows * keys];
-        for (int b = 0; b < rows; b++) {
-            int seen = 0;
-            for (int j = b * keys; j < (b + 1) * keys; j++) if (mask == null || mask[j] != 0) positions[j] = seen++;
+        Tensor positions;
+        if (pass.mask() == null) {
+            positions = Tensor.range(DType.F32, pass.keys());
+        } else {
+            Tensor mask = pass.mask().to(DType.F32);
+            positions = mask.cumsum().sub(1).mul(mask);
         }
-        return Tensor.of(positions, rows, 1, 1, keys).mul(Tensor.of(slopes, 1, slopes.length, 1, 1));
+        return positions.reshape(-1, 1, 1, pass.keys()).mul(Tensor.of(slopes, 1, slopes.length, 1, 1));
     }
 }

@@ -10,11 +10,15 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.op.Random;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /// Trains parameters on an objective.
 ///
@@ -203,24 +207,39 @@ public final class Trainer {
         /// Finds the gradients of a batch and has them used.
         private Made descend(Batch batch, long step, long draws, double clip, Consumer<Grads> use) {
             Parts parts = new Parts(batch);
-            double loss = 0;
-            try (var _ = Scope.open(); Grads grads = Grads.open()) {
+            try (Scope scope = Scope.open(); Grads grads = Grads.open()) {
+                List<Tensor> losses = new ArrayList<>();
                 for (int i = 0; i < parts.all.size(); i++) {
                     try (Tape tape = Tape.training(Random.bits(config.seed() ^ draws, step << 20 | i))) {
                         Tensor sum = parts.sum(i);
-                        loss += sum.item() / parts.divisor;
-                        requireFinite(loss, step);
+                        losses.add(scope.keep(sum.detach()));
                         tape.backward(sum, grads);
                     }
                 }
                 grads.scale(1 / parts.divisor);                                          // divided once: accumulation is exact
-                loss += penalise(grads);
+                penalise(grads).ifPresent(losses::add);
+                Read read = read(losses, grads);
+                double loss = 0;
+                for (int i = 0; i < losses.size(); i++) loss += read.losses[i] / (i < parts.all.size() ? parts.divisor : 1);
                 requireFinite(loss, step);
-                double norm = grads.clipNorm(clip);
-                requireFinite(grads, norm, loss, step);
+                requireFinite(grads, read.norm, loss, step);
+                grads.clip(read.norm, clip);
                 use.accept(grads);
-                return new Made(loss, norm);
+                return new Made(loss, read.norm);
             }
+        }
+
+        private record Read(double[] losses, double norm) {
+        }
+
+        /// All that a step has to know of what it computed, at once: each time that the host waits costs a device work.
+        private static Read read(List<Tensor> losses, Grads grads) {
+            if (grads.isEmpty()) return new Read(losses.stream().mapToDouble(Tensor::item).toArray(), 0);
+            Tensor norms = grads.squaredNorms();
+            double[] values = Tensor.cat(0, Stream.concat(losses.stream().map(l -> l.to(norms.dtype()).reshape(1)), Stream.of(norms))
+                    .toArray(Tensor[]::new)).toDoubles();
+            int n = losses.size();
+            return new Read(Arrays.copyOf(values, n), Math.sqrt(DoubleStream.of(values).skip(n).sum()));
         }
 
         /// A step by losses of the same batch, without dropout.
@@ -263,14 +282,15 @@ public final class Trainer {
             }
         }
 
-        /// Adds the gradient of the trainee's penalty, and gives its value.
-        private double penalise(Grads grads) {
+        /// Adds the gradient of the trainee's penalty, and gives it.
+        private Optional<Tensor> penalise(Grads grads) {
+            Scope outer = Scope.enclosing();
             try (Tape tape = Tape.open()) {
                 Tensor penalty = trainee.penalty();
-                if (penalty == null) return 0;
-                double value = penalty.item();
+                if (penalty == null) return Optional.empty();
+                Tensor value = outer.keep(penalty.detach());
                 tape.backward(penalty, grads);
-                return value;
+                return Optional.of(value);
             }
         }
 

@@ -195,12 +195,14 @@ public final class OpCases {
         for (int[] d : new int[][] {{1, 1}, {3, 5}, {2, 3, 17}, {5, 33}}) {
             cases.add(of(new Softmax(), x(d)));
             cases.add(of(new LogSoftmax(), x(d)));
+            for (boolean reverse : new boolean[] {false, true}) cases.add(of(new Cumsum(reverse), x(d)));
             int c = d[d.length - 1];
             cases.add(of(new RmsNorm(c == 1 ? 0.1 : 1e-5), x(d), x(c)));
             cases.add(of(new LayerNorm(c == 1 ? 0.1 : 1e-5), x(d), x(c), x(c)));
             cases.add(of(new SwiGlu(), x(d), x(d)));
             cases.add(of(new Dropout(0.3, 11), x(d)));
             cases.add(of(new Perturb(0.7, -0.3, 11), x(d)));
+            cases.add(of(new SquaredNorms(), x(d), x(3), x(d)));
         }
         for (boolean interleaved : new boolean[] {false, true}) {
             cases.add(of(new Rope(interleaved, false), x(2, 3, 3, 8), angles(5, 4), angles(5, 4), ids(5, 2, 3)));
@@ -268,6 +270,10 @@ public final class OpCases {
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-8, 0, 1), x(40_001), x(40_001), positive(40_001), x(40_001)));
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-2, 0.01, 2), x(3), x(700), x(3), x(700), positive(3), positive(700), x(3), x(700)));
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-2, 0.01, 2), learned(57)));
+        Input[] tensors = new Input[241];
+        for (int i = 0; i < tensors.length; i++) tensors[i] = x(i + 1);
+        cases.add(of(new SquaredNorms(), tensors));
+        cases.add(of(new SquaredNorms(), x(100_003), x(1), x(7, 3000)));
         for (long k : new long[] {1, 6_000, 100_003}) cases.add(of(new KthLargest(k), x(100_003)));
         return cases;
     }
@@ -343,6 +349,7 @@ public final class OpCases {
             for (Reduce.Law law : Reduce.Law.values()) cases.add(of(new Reduce(law, 0), x(n)));
             cases.add(of(new Softmax(), x(2, n)));
             cases.add(of(new CrossEntropy(1), x(2, n), ids(n, 2)));
+            cases.add(of(new Cumsum(false), x(2, n)));
         }
         cases.add(of(Binary.ADD, x(257, 301), x(301)));
         cases.add(of(new Copy(), x(257, 301)));
