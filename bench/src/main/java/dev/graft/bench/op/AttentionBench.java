@@ -62,6 +62,7 @@ public class AttentionBench extends OpBench {
                     Tensor wq = tape.watch(q);
                     Tensor y = attend(wq, tape.watch(k), tape.watch(v));
                     tape.backward(y, q, grads);
+                    y.backend().await();
                     yield grads.of(wq).shape().size();
                 }
             }

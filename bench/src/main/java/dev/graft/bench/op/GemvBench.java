@@ -11,7 +11,7 @@ import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 
-/// One token through a large weight, as decoding does it: memory-bound. Bytes: the weight once.
+/// One token through a large weight, as decoding does it: memory-bound. Bytes: the weight once. With more `rows` it is a product with a weight of few bits.
 public class GemvBench extends OpBench {
     private static final int COLUMNS = 4096;
     private static final int ROWS = 65536;
@@ -19,13 +19,16 @@ public class GemvBench extends OpBench {
     @Param({"f32", "bf16", "q8", "nf4"})
     public String format;
 
+    @Param("1")
+    public int rows;
+
     private final Scope memory = Scope.detached();
     private Tensor x;
     private Weight weight;
 
     @Setup
     public void fill() {
-        x = input(1, COLUMNS);
+        x = input(rows, COLUMNS);
         try (var _ = Scope.open()) {
             Tensor w = Tensor.uniform(DType.F32, dev.graft.tensor.Shape.of(ROWS, COLUMNS), 1);
             weight = switch (format) {
@@ -47,7 +50,7 @@ public class GemvBench extends OpBench {
     @Override
     public Work work() {
         double values = (double) ROWS * COLUMNS;
-        return new Work(2 * values, switch (format) {
+        return new Work(2 * values * rows, switch (format) {
             case "f32" -> 4 * values;
             case "bf16" -> 2 * values;
             case "q8" -> values * 9 / 8;

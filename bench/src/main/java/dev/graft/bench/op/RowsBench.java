@@ -2,11 +2,17 @@ package dev.graft.bench.op;
 
 import dev.graft.bench.Work;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.AdamWStep;
 import dev.graft.tensor.op.CrossEntropy;
+import dev.graft.tensor.op.CrossEntropyGrad;
+import dev.graft.tensor.op.Dropout;
 import dev.graft.tensor.op.LayerNorm;
+import dev.graft.tensor.op.LayerNormGrad;
 import dev.graft.tensor.op.RmsNorm;
 import dev.graft.tensor.op.RmsNormGrad;
+import dev.graft.tensor.op.Rope;
 import dev.graft.tensor.op.Softmax;
+import dev.graft.tensor.op.SquaredNorms;
 import dev.graft.tensor.op.SwiGlu;
 import dev.graft.tensor.op.SwiGluGrad;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -18,7 +24,12 @@ import org.openjdk.jmh.annotations.Setup;
 /// Bytes: every operand and the result once.
 public class RowsBench extends OpBench {
     public enum Kind {
-        ADD(3), SILU(2), SWIGLU(3), SWIGLU_GRAD(5), RMS_NORM(2), RMS_NORM_GRAD(3), LAYER_NORM(2), SOFTMAX(2), CROSS_ENTROPY(1);
+        ADD(3), SILU(2), SWIGLU(3), SWIGLU_GRAD(5), RMS_NORM(2), RMS_NORM_GRAD(3), LAYER_NORM(2), LAYER_NORM_GRAD(3), SOFTMAX(2),
+        CROSS_ENTROPY(1), CROSS_ENTROPY_GRAD(2),
+        /// `tanh(a b + c) / 2 + 1`, five ops that go element by element.
+        CHAIN(4),
+        /// A vector for each row: what (IA)³ and PEDRO do to a matrix's result.
+        ROW_SCALE(2), ROPE(2), EMBEDDING(2), DROPOUT(2), SUM(1), SQUARED_NORM(1), CUMSUM(2), ADAMW(7);
 
         private final int passes;
 
@@ -26,6 +37,8 @@ public class RowsBench extends OpBench {
             this.passes = passes;
         }
     }
+
+    private static final int HEAD = 64;
 
     @Param
     public Kind op;
@@ -39,6 +52,9 @@ public class RowsBench extends OpBench {
     private Tensor row;
     private Tensor scale;
     private Tensor targets;
+    private Tensor one;
+    private Tensor angles;
+    private Tensor positions;
 
     private int rows() {
         return Integer.parseInt(shape.split("x")[0]);
@@ -56,6 +72,9 @@ public class RowsBench extends OpBench {
         row = input(columns());
         scale = input(rows(), 1);
         targets = ids(columns(), rows());
+        one = input(rows());
+        angles = input(rows(), HEAD / 2);
+        positions = ids(rows(), 1, rows());
     }
 
     @Benchmark
@@ -69,7 +88,18 @@ public class RowsBench extends OpBench {
             case RMS_NORM_GRAD -> new RmsNormGrad().apply(a, row, scale, b);
             case LAYER_NORM -> LayerNorm.of(a, row, row, 1e-5);
             case SOFTMAX -> new Softmax().apply(a);
+            case LAYER_NORM_GRAD -> new LayerNormGrad().apply(a, row, scale, scale, b);
             case CROSS_ENTROPY -> CrossEntropy.of(a, targets, -100);
+            case CROSS_ENTROPY_GRAD -> new CrossEntropyGrad(-100).apply(a, targets, one, one);
+            case CHAIN -> a.mul(b).add(c).tanh().mul(0.5).add(1);
+            case ROW_SCALE -> a.reshape(1, rows(), columns()).mul(row);
+            case ROPE -> new Rope(false, false).apply(a.reshape(1, rows(), columns() / HEAD, HEAD), angles, angles, positions);
+            case EMBEDDING -> a.gather(positions);
+            case DROPOUT -> new Dropout(0.1, 7).apply(a);
+            case SUM -> a.sum();
+            case SQUARED_NORM -> new SquaredNorms().apply(a);
+            case CUMSUM -> a.cumsum();
+            case ADAMW -> new AdamWStep(1e-3, 0.9, 0.999, 1e-8, 0.01, 5).apply(a, b, c, b);
         });
     }
 
