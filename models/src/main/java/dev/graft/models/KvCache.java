@@ -336,7 +336,7 @@ public final class KvCache implements AutoCloseable {
 
     private void write(Tensor more, Tensor held) {
         try (var _ = Scope.open(held.backend())) {
-            held.slice(1, length, length + more.dim(1)).assign(more);
+            held.slice(0, 0, more.dim(0)).slice(1, length, length + more.dim(1)).assign(more);
         }
     }
 }
