@@ -27,7 +27,7 @@ import java.util.zip.ZipOutputStream;
 /// java CudaBuild.java kernels  PROJECT    src/main/cuda/*.cu by nvcc into target/classes/dev/graft/cuda/kernels.zip, against the budget in src/main/cuda/budget.txt
 /// java CudaBuild.java emulator PROJECT    the same by g++ into target/emulation/{fast,checked}/libcuda.so.1, and stand-ins for cuBLAS and NVRTC beside it
 /// ```
-/// Only what is older than its sources is made again. Without nvcc, or without g++ and CUDA's headers, it says so and goes on; with `-Dgraft.cuda.required=true` that is an error.
+/// Only what is older than its sources, or than this program, is made again, and everything with another nvcc. Without nvcc, or without g++ and CUDA's headers, it says so and goes on; with `-Dgraft.cuda.required=true` that is an error.
 /// `-Dgraft.cuda.budget=write` writes the budget anew.
 final class CudaBuild {
     private static final List<String> TARGETS = List.of("-gencode=arch=compute_80,code=[sm_80,compute_80]",
@@ -90,12 +90,18 @@ final class CudaBuild {
             return;
         }
         Path work = Files.createDirectories(target.resolve("cuda"));
-        FileTime headers = newest(sources, ".cuh");
+        FileTime headers = latest(newest(sources, ".cuh"), newest(project.resolve("src/build"), ".java"));
+        String version = version(nvcc.get());
+        Path madeBy = work.resolve("made-by");
+        if (!Files.exists(madeBy) || !Files.readString(madeBy).equals(version)) {
+            for (Path usage : files(work, ".usage")) Files.delete(usage);        // what another compiler made counts for nothing
+            Files.writeString(madeBy, version);
+        }
         List<Future<?>> all = new ArrayList<>();
         List<Path> files = files(sources, ".cu");
         for (Path file : files) all.add(workers.submit(() -> compile(nvcc.get(), file, work, headers)));
         await(all);
-        budget(files, work, version(nvcc.get()));
+        budget(files, work, version);
         List<Path> images = new ArrayList<>();
         List<String> lines = new ArrayList<>();
         for (Path file : files) {
@@ -227,7 +233,7 @@ final class CudaBuild {
         }
         Path include = headersOfCuda.get();
         Path emulation = project.resolve("src/test/emulation");
-        FileTime headers = Stream.of(newest(sources, ".cuh"), newest(emulation, ".h")).max(Comparator.naturalOrder()).orElseThrow();
+        FileTime headers = latest(newest(sources, ".cuh"), newest(emulation, ".h"), newest(project.resolve("src/build"), ".java"));
         List<String> includes = List.of("-I" + include, "-I" + emulation, "-I" + sources);
         for (String kind : List.of("fast", "checked")) {
             boolean isChecked = kind.equals("checked");
@@ -313,6 +319,10 @@ final class CudaBuild {
             if (own.compareTo(newest) > 0) newest = own;
         }
         return newest;
+    }
+
+    private static FileTime latest(FileTime... times) {
+        return Stream.of(times).max(Comparator.naturalOrder()).orElseThrow();
     }
 
     private static List<Path> files(Path folder, String suffix) throws IOException {
