@@ -30,7 +30,7 @@ sealed interface Part {
         return false;
     }
 
-    /// This at a weight, which is 1 unless it is one of the two that add.
+    /// This at a weight, which is 1 unless it is one of the three that add.
     default LayerHook hook(double weight) {
         return (x, next) -> Scope.result(() -> {
             Tensor in = before(x);
@@ -51,6 +51,23 @@ sealed interface Part {
                 Tensor y = next.apply(x), d = delta.apply(x);
                 return y.add(weight == 1 ? d : d.mul(weight));
             });
+        }
+    }
+
+    /// `y = layer(x) + s · inner(x) Bᵀ`, inner(x): `[.., m]`, B: `[out, m]`.
+    record Through(UnaryOperator<Tensor> inner, Parameter b, double s) implements Part {
+        @Override
+        public Tensor after(Tensor x, Tensor y) {
+            return plus(x, y, s);
+        }
+
+        @Override
+        public LayerHook hook(double weight) {
+            return (x, next) -> Scope.result(() -> plus(x, next.apply(x), s * weight));
+        }
+
+        private Tensor plus(Tensor x, Tensor y, double factor) {
+            return new AddMm(factor).apply(y, inner.apply(x), b.value());
         }
     }
 

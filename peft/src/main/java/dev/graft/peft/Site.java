@@ -64,7 +64,8 @@ final class Site implements Attach {
     LayerHook hook(double weight) {
         if (!surrounds()) return null;
         boolean additive = parts.stream()
-                .allMatch(p -> p instanceof Part.Added || p instanceof Part.LowRank || p instanceof Part.OfPrompts);
+                .allMatch(p -> p instanceof Part.Added || p instanceof Part.Through || p instanceof Part.LowRank
+                        || p instanceof Part.OfPrompts);
         LayerHook whole = hook(parts, additive ? weight : 1);
         if (additive || weight == 1) return whole;
         return (x, next) -> Scope.result(() -> {
@@ -169,6 +170,11 @@ final class Site implements Attach {
     @Override
     public void adds(UnaryOperator<Tensor> delta) {
         parts.add(new Part.Added(delta));
+    }
+
+    @Override
+    public void addsThrough(UnaryOperator<Tensor> inner, Parameter b, double scale) {
+        parts.add(new Part.Through(inner, b, scale));
     }
 
     @Override

@@ -22,7 +22,7 @@ import jcuda.driver.CUmodule;
 import jcuda.driver.CUstream;
 import jcuda.driver.JCudaDriver;
 
-/// The driver through [JCuda](https://github.com/jcuda/jcuda-main) 12.6, which has native code of its own. For programs that use JCuda already, and to compare: a launch costs a hundred times as much as through
+/// The driver through [JCuda](https://github.com/jcuda/jcuda-main) 12.6, which has native code of its own. For programs that use JCuda already, and to compare: a launch costs twelve times as much of the host as through
 /// `java.lang.foreign`, and there are no tensor maps.
 ///
 /// JCuda's objects are kept under numbers, since [Driver] has numbers.

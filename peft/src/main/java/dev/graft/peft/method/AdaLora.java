@@ -76,7 +76,7 @@ public record AdaLora(int initR, int targetR, double loraAlpha, double loraDropo
         Parameter b = at.param("lora_B", Shape.of(base.out(), rank), random);
         if (rank == 0) return;
         double s = loraAlpha / (initR + 1e-5);
-        at.adds(x -> Dropout.of(x, loraDropout).matmulT(a.value().mul(e.value())).mul(s).matmulT(b.value()));
+        at.addsThrough(x -> Dropout.of(x, loraDropout).matmulT(a.value().mul(e.value())), b, s);
         at.folds(w -> w.plus(b.value().matmul(a.value().mul(e.value())).mul(s)));
         double share = orthRegWeight / (2.0 * at.layers().size());
         if (share > 0) {

@@ -72,7 +72,7 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
         String module = at.path().substring(at.path().lastIndexOf('.') + 1);
         if (useParallelAdapter) {
             Branch f = branch(base.in(), base.out(), at);
-            at.adds(f::of);
+            at.addsThrough(f::inner, f.up, f.factor());
         } else if (BEFORE.contains(module)) {
             Branch f = branch(base.in(), base.in(), at);
             at.before(f::addTo);
@@ -97,14 +97,14 @@ public record Bottleneck(int bottleneckSize, String nonLinearity, double adapter
 
     /// `f(x) = s · U σ(D drop(x))`.
     private record Branch(Parameter down, Parameter up, Parameter learned, double constant, NonLinearity sigma, double dropout) {
-        Tensor of(Tensor x) {
-            Tensor a = inner(x);
-            return (learned != null || constant == 1 ? a : a.mul(constant)).matmulT(up.value());
-        }
-
         /// `x + f(x)`.
         Tensor addTo(Tensor x) {
-            return new AddMm(learned != null ? 1 : constant).apply(x, inner(x), up.value());
+            return new AddMm(factor()).apply(x, inner(x), up.value());
+        }
+
+        /// s, unless it is learned.
+        double factor() {
+            return learned != null ? 1 : constant;
         }
 
         /// [.., m], a learned s in it.

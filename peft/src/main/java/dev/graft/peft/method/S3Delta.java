@@ -94,7 +94,7 @@ public record S3Delta(int r, double budget, double temperature, List<String> arc
         if (gates.get(0) != null) {
             Parameter a = at.param("s3.lora_A.weight", Shape.of(r, base.in()), Init.kaimingUniform());
             Parameter b = at.param("s3.lora_B.weight", Shape.of(base.out(), r), Init.zeros());
-            at.adds(x -> gates.get(0).apply(x.matmulT(a.value())).matmulT(b.value()));
+            at.addsThrough(x -> gates.get(0).apply(x.matmulT(a.value())), b, 1);
         }
         if (gates.get(1) != null) {
             Parameter beta = at.param("s3.bias", Shape.of(base.out()), Init.zeros());

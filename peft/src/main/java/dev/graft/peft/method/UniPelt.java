@@ -93,7 +93,7 @@ public record UniPelt(PromptShape prompt, boolean prefixProjection, Integer enco
         Parameter a = at.param("lora_A.weight", Shape.of(r, base.in()), Init.kaimingUniform());
         Parameter b = at.param("lora_B.weight", Shape.of(base.out(), r), Init.zeros());
         PromptGate gate = PromptGate.at(at, base.in());
-        at.adds(x -> Dropout.of(x, dropout).matmulT(a.value()).mul(gate.of(x)).matmulT(b.value()));
+        at.addsThrough(x -> Dropout.of(x, dropout).matmulT(a.value()).mul(gate.of(x)), b, 1);
         at.cannotFold("its gates depend on the prompt, and weights know none");
     }
 
