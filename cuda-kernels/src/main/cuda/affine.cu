@@ -2,7 +2,7 @@
 //
 //   y = scale x + shift
 //
-// 8 bytes an element in F32.
+// x, y: any shape and strides. 8 bytes an element in F32. Versions: _f32 for F32 and what is stored in 16 bits, _f64 for everything.
 #include "elements.cuh"
 
 KERNEL(256, affine_f32, (float scale, float shift, const __grid_constant__ Operand x, const __grid_constant__ Operand y, i64 n)) {

@@ -2,6 +2,8 @@
 //
 //   s = scale q k^T + bias        p = softmax over the allowed keys        y = p v        lse = ln sum e^s
 //
+// q, y: [B, T, H, D], k, v: [B, S, KV, D] of F32, BF16 or F16, lse: [B, H, T]; mask: [B, S], bias: anything that broadcasts to [B, H, T, S].
+//
 // The queries of all heads that read one key head are its rows: row r is time r / group, head r % group of them; so keys and values are read once for the group. A block has 8 warps of R rows each (R = 4,
 // or 1 where there are few, as in decoding) and goes through the keys 32 at a time: a lane scores a key for each row of its warp, the warp keeps the running maximum m and sum l of each row, and then each
 // lane adds its numbers of D for all 32 keys:
@@ -10,7 +12,7 @@
 //
 // Where there are few rows the keys are shared among gridDim.z blocks, whose y, m and l attention_join puts together.
 //
-// Keys and values are read once per 8 R rows; 4 D operations per row and key, of which half are in dot products from shared memory.
+// Keys and values are read once per 8 R rows; 4 D operations per row and key, of which half are in dot products from shared memory. Versions: _r1 and _r4 for R, _d64, _d128 and _d256 for D up to that.
 #include "attention.cuh"
 
 // What a block found of its keys: y not divided, [rows of the whole, D], m and l.

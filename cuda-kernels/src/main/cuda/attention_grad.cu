@@ -3,13 +3,13 @@
 //   p = e^(s - lse)        dv = p^T dy        dp = dy v^T        ds = scale p (dp - along)        along = rowsum(dy y)
 //   dq = ds k              dk = ds^T q
 //
-// Rows are those of attention.cu. Three launches:
+// Rows and shapes are those of attention.cu; dq, dk, dv as q, k, v. Three launches:
 //
 //   attention_along     a warp for each row
 //   attention_grad_q    a block for 32 rows, which goes through the keys: a lane has a key
 //   attention_grad_kv   a block for 32 keys, which goes through the rows: a lane has a row
 //
-// Each warp has four of what its block is for. Nothing is added by atomics, so the same bits come each time. 10 D operations per row and key, the scores twice among them.
+// Each warp has four of what its block is for. Nothing is added by atomics, so the same bits come each time. 10 D operations per row and key, the scores twice among them. Versions: by D as there.
 #include "attention.cuh"
 
 constexpr int OWN = KEYS / (BLOCK / WARP);                           // rows or keys of a warp

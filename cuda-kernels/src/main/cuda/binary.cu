@@ -2,7 +2,7 @@
 //
 //   y = f(a, b)            comparisons give 1 or 0
 //
-// Any shape and strides; what is stretched has strides of 0. 12 bytes an element in F32, so aim for the bandwidth of a copy.
+// Any shape and strides; what is stretched has strides of 0. 12 bytes an element in F32, so aim for the bandwidth of a copy. Versions: _f32 for F32 and what is stored in 16 bits, _f64 for everything.
 #include "binary.cuh"
 
 template <class R> DEVICE void binary(int f, const Operand& a, const Operand& b, const Operand& y, i64 n) {

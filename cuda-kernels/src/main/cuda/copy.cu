@@ -4,7 +4,7 @@
 //   cast:  y = x in y's type: rounded to nearest, ties to even, into a narrower floating one; towards zero into an integer, saturating
 //   copy_transposed:  y[b, j, i] = x[b, i, j]; x: [B, M, N] with rows that lie together, so that reading along rows and writing along columns both touch whole lines of memory
 //
-// Read and written once.
+// x, y: any shape and strides but for the last. Read and written once. Versions: cast_f32 for F32 and what is stored in 16 bits, cast_f64 for everything; copy_transposed for elements of 2 and 4 bytes.
 #include "elements.cuh"
 
 template <class T> DEVICE void copy(const Operand& x, const Operand& y, i64 n) {

@@ -2,6 +2,8 @@
 //
 //   fill:   y = value
 //   range:  y[i] = start + i step
+//
+// y: any shape, strides and type. Written once: an element's bytes.
 #include "elements.cuh"
 
 KERNEL(256, fill, (double value, const __grid_constant__ Operand y, i64 n)) {

@@ -3,6 +3,8 @@
 //   gather:       y[i] = table[index[i]]
 //   scatter_add:  y[index[i]] += x[i], in the order of i
 //
+// table: [n, ...], index: I32 or I64, any shape, x and y: [index..., ...]. Rows are read and written once.
+//
 // gather moves a row in units of up to 16 bytes. scatter_add has a thread for each column of y, which goes through all rows: what an index names twice adds up in one order, always.
 // An index outside 0 ... rows - 1 is told to the host.
 #include "elements.cuh"

@@ -6,7 +6,7 @@
 //   gemv_q8                 w = scale[n, k / 32] q[n, k]
 //   gemv_nf4                w = value[code[i]] absmax[i / 64], i = n k + k, k a multiple of 64
 //
-// A warp for each row of w and up to 8 of x. w is read once for these, in units of 16 bytes, or one number at a time where rows begin elsewhere: bound by reading w. x comes from the cache.
+// A warp for each row of w and up to 8 of x. w is read once for these, in units of 16 bytes, or one number at a time where rows begin elsewhere: bound by reading w. x comes from the cache. Versions: _1 and _8 for the most rows of x.
 #include "after.cuh"
 #include "elements.cuh"
 #include "quantised.cuh"

@@ -2,7 +2,7 @@
 //
 //   bits of |x|:  0 | 11 | 10 | 10        three times: count one digit of those that agree with the answer in the digits before, then choose the digit
 //
-// Counts are whole numbers, so the order in which they are added does not show. x is read three times.
+// Counts are whole numbers, so the order in which they are added does not show. x, any shape in F32, is read three times: 12 bytes an element.
 #include "kernel.cuh"
 
 struct Search {

@@ -3,7 +3,7 @@
 //   layer_norm:       y = w (x - mean) r + b                r = 1 / sqrt(mean((x - mean)^2) + eps)
 //   layer_norm_grad:  dx = r (h - mean h - c mean(h c))     h = w dy, c = (x - mean) r
 //
-// x, y, dy, dx: [rows, n], w, b: [n], mean, r: [rows]. A block for each row, or a warp where rows are short. 8 bytes an element (12 for the gradient) and twice as many from the cache.
+// x, y, dy, dx: [rows, n], w, b: [n], mean, r: [rows]. A block for each row, or a warp where rows are short. 8 bytes an element (12 for the gradient) and twice as many from the cache. Versions: _short for rows up to 1024.
 #include "rows.cuh"
 
 template <int WIDTH> DEVICE void norm(const float* x, const float* w, const float* b, float* y, float* mean, float* r, i64 rows, int n, float eps) {

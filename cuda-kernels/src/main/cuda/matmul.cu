@@ -3,7 +3,7 @@
 //   c[b] = a[b] b[b]            a: [m, k], b: [k, n], c: [m, n], row-major            (in F32 also plus + scale a b: after.cuh)
 //
 // What is left where neither tensor cores (gemm_mma.cu) nor a few rows (gemv.cu) apply: F64, small products, batches of odd strides. A block makes a tile of 64 x 64, a thread 4 x 4 of it: 8 numbers from
-// shared memory for 16 multiply-adds.
+// shared memory for 16 multiply-adds; a is read n / 64 times, b m / 64 times. Versions: _f32 for F32 and what is stored in 16 bits, _f64 for everything.
 #include "after.cuh"
 #include "elements.cuh"
 

@@ -4,7 +4,7 @@
 //   dropout:  y = x [u >= p] / (1 - p)              u: uniform number i
 //   perturb:  y = scale x + size z                  z: normal number i; each product rounded, then the sum
 //
-// Nothing is read but x: the numbers are made where they are used, a normal one in some 60 operations in double precision.
+// x, y: any shape and strides (dropout: row-major, F32). Nothing is read but x, 4 bytes an element, and 4 are written: the numbers are made where they are used, a normal one in some 60 operations in double precision.
 #include "random.cuh"
 
 KERNEL(256, random_uniform, (u64 seed, i64 start, const __grid_constant__ Operand y, i64 n)) {

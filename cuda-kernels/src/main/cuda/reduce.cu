@@ -8,7 +8,7 @@
 //   reduce_rows      inner = 1: a block for each row, or a warp where rows are short
 //   reduce_columns   a thread for each column, so that a warp reads neighbours
 //
-// Read once.
+// x is read once. Versions: _f32 for F32 and what is stored in 16 bits, _f64 for everything; reduce_short_rows for rows up to 512.
 #include "elements.cuh"
 #include "rows.cuh"
 

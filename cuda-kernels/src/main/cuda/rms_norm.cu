@@ -3,7 +3,7 @@
 //   rms_norm:       y = w x r                               r = 1 / sqrt(mean(x^2) + eps)
 //   rms_norm_grad:  dx = r w dy - x r^3 mean(x w dy)
 //
-// x, y, dy, dx: [rows, n], w: [n], r: [rows]. A block for each row, or a warp where rows are short. 8 bytes an element (12 for the gradient) and as many from the cache.
+// x, y, dy, dx: [rows, n], w: [n], r: [rows]. A block for each row, or a warp where rows are short. 8 bytes an element (12 for the gradient) and as many from the cache. Versions: _short for rows up to 1024.
 #include "rows.cuh"
 
 template <int WIDTH> DEVICE void norm(const float* x, const float* w, float* y, float* r, i64 rows, int n, float eps) {

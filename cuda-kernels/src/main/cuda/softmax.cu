@@ -4,7 +4,7 @@
 //   log_softmax:  y = x - max x - ln sum e^(x - max x)
 //
 // x, y: [rows, n]. A block for each row, or a warp where rows are short; maximum and sum in one pass, so x is read twice and y written once: 12 bytes an element, of which a short row's second
-// reading comes from the cache.
+// reading comes from the cache. Versions: _short for rows up to 1024.
 #include "rows.cuh"
 
 template <int WIDTH, bool IS_LOG> DEVICE void softmax(const float* x, float* y, i64 rows, int n) {

@@ -3,7 +3,7 @@
 //   swiglu:       y = silu(gate) up                          silu(g) = g sigma(g)
 //   swiglu_grad:  dgate = dy up silu'(gate)                  dup = dy silu(gate)
 //
-// 12 bytes an element; 20 for the gradient.
+// All of one shape, row-major, in F32. 12 bytes an element; 20 for the gradient.
 #include "kernel.cuh"
 
 DEVICE float sigma(float x) { return 1 / (1 + expf(-x)); }

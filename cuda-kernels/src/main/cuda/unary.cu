@@ -3,7 +3,7 @@
 //   unary:       y = f(x)
 //   unary_grad:  dx = dy f'(x)
 //
-// Any shape and strides. One thread per element, many elements a thread; 8 bytes an element in F32 (12 for the gradient), so aim for the bandwidth of a copy.
+// Any shape and strides. One thread per element, many elements a thread; 8 bytes an element in F32 (12 for the gradient), so aim for the bandwidth of a copy. Versions: _f32 for F32 and what is stored in 16 bits, _f64 for everything.
 #include "unary.cuh"
 
 template <class R> DEVICE void unary(int f, const Operand& x, const Operand& y, i64 n) {

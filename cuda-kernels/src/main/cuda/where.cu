@@ -2,7 +2,7 @@
 //
 //   y = condition != 0 ? a : b
 //
-// Elements are moved as they are: `bytes` is the size of one.
+// condition, a, b, y: any shape and strides, condition of any type. Elements are moved as they are: `bytes` is the size of one. The condition and the chosen one are read, y is written.
 #include "elements.cuh"
 
 template <class T> DEVICE void where(const Operand& condition, const Operand& a, const Operand& b, const Operand& y, i64 n) {

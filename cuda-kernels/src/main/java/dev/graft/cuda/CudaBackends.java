@@ -21,7 +21,7 @@ public final class CudaBackends implements BackendProvider {
         try {
             Driver driver = driver(System.getProperty("graft.cuda.driver"));
             if (driver.version() < OLDEST)
-                return absent("the NVIDIA driver is of CUDA %d.%d, and 11.4 is needed: install a newer one"
+                return passedOver("the NVIDIA driver is of CUDA %d.%d, and 11.4 is needed: install a newer one"
                         .formatted(driver.version() / 1000, driver.version() % 1000 / 10));
             int devices = driver.devices();
             if (devices == 0) return absent("the NVIDIA driver finds no GPU; is CUDA_VISIBLE_DEVICES empty?");
@@ -29,10 +29,10 @@ public final class CudaBackends implements BackendProvider {
         } catch (IllegalArgumentException e) {
             return absent("no NVIDIA driver: " + e.getMessage());
         } catch (NoClassDefFoundError e) {
-            return absent("JCuda is not on the class path: add org.jcuda:jcuda:12.6.0 and org.jcuda:jcuda-natives:12.6.0:linux-x86_64");
+            return passedOver("JCuda is not on the class path: add org.jcuda:jcuda:12.6.0 and org.jcuda:jcuda-natives:12.6.0:linux-x86_64");
         } catch (CudaException e) {
-            return absent(e.code() == CudaException.NO_DEVICE ? "the NVIDIA driver finds no GPU"
-                    : "the NVIDIA driver does not start: " + e.getMessage());
+            if (e.code() == CudaException.NO_DEVICE) return absent("the NVIDIA driver finds no GPU");
+            return passedOver("the NVIDIA driver does not start: " + e.getMessage());
         }
     }
 
@@ -44,6 +44,13 @@ public final class CudaBackends implements BackendProvider {
             case "jcuda" -> new JcudaDriver(library);
             default -> throw new IllegalArgumentException("graft.cuda.binding must be panama or jcuda, got " + binding);
         };
+    }
+
+    /// Where there seems to be a GPU: who has not said what to compute with should hear that it is not used.
+    private static List<Backend> passedOver(String why) {
+        if (System.getProperty("graft.backend") == null)
+            System.getLogger(CudaBackends.class.getPackageName()).log(System.Logger.Level.WARNING, "The GPU is not used: {0}", why);
+        return absent(why);
     }
 
     private static List<Backend> absent(String why) {

@@ -16,8 +16,12 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.op.Attention;
+import java.text.MessageFormat;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -73,6 +77,43 @@ class FaultsTest {
     void aDriverThatIsTooOld() {
         emulator.say("GRAFT_EMULATION_VERSION", "11030");
         assertAbsent("the NVIDIA driver is of CUDA 11.3, and 11.4 is needed: install a newer one");
+    }
+
+    /// Who names a backend is told when that can't run; who names none must not be left to wonder why it is slow.
+    @Test
+    void aGpuThatIsPassedOverIsNotSilent() {
+        List<String> said = new ArrayList<>();
+        Handler handler = new Handler() {
+            @Override
+            public void publish(LogRecord record) {
+                said.add(MessageFormat.format(record.getMessage(), record.getParameters()));
+            }
+
+            @Override
+            public void flush() {
+                // at once
+            }
+
+            @Override
+            public void close() {
+                // nothing is open
+            }
+        };
+        Logger log = Logger.getLogger("dev.graft.cuda");
+        String backend = System.clearProperty("graft.backend");
+        log.addHandler(handler);
+        try {
+            emulator.say("GRAFT_EMULATION_DEVICES", "0");
+            assertAbsent("the NVIDIA driver finds no GPU");
+            assertThat(said).isEmpty();
+            emulator.say("GRAFT_EMULATION_VERSION", "11030");
+            assertAbsent("the NVIDIA driver is of CUDA 11.3");
+            assertThat(said)
+                    .containsExactly("The GPU is not used: the NVIDIA driver is of CUDA 11.3, and 11.4 is needed: install a newer one");
+        } finally {
+            log.removeHandler(handler);
+            if (backend != null) System.setProperty("graft.backend", backend);
+        }
     }
 
     @Test
