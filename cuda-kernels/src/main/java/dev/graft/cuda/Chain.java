@@ -80,27 +80,33 @@ final class Chain {
         Kind kind = kind(op);
         if (!isOn || kind == null || !isSuitable(kind, in, out)) return false;
         if (out.size() == 0) return true;
-        List<Storage> done = List.of();
-        synchronized (this) {
-            if (!tryAdd(kind, op, in, out)) {
-                done = runAll();
-                tryAdd(kind, op, in, out);
+        List<Storage> done = new ArrayList<>();
+        try {
+            synchronized (this) {
+                if (!tryAdd(kind, op, in, out)) {
+                    runAll(done);
+                    tryAdd(kind, op, in, out);
+                }
             }
+        } finally {
+            done.forEach(Storage::release);                                      // outside: it takes the pool's lock
         }
-        done.forEach(Storage::release);
         return true;
     }
 
-    /// Does what waits.
+    /// Does what waits. What fails goes on waiting, and is tried again when next something is asked of the device: its results are not to be taken for computed.
     ///
     /// @return whether anything did
     boolean run() {
-        if (!waits || Thread.holdsLock(this)) return false;
-        List<Storage> done;
-        synchronized (this) {
-            done = runAll();
+        if (!waits || Thread.holdsLock(this)) return false;                      // the chain's own launch comes by here, too
+        List<Storage> done = new ArrayList<>();
+        try {
+            synchronized (this) {
+                runAll(done);
+            }
+        } finally {
+            done.forEach(Storage::release);
         }
-        done.forEach(Storage::release);                                          // only now: who holds the pool may wait for this
         return true;
     }
 
@@ -211,22 +217,18 @@ final class Chain {
         return assign();
     }
 
-    /// @return memory to be let go of
-    private List<Storage> runAll() {
-        List<Storage> done = List.copyOf(held);
-        try {
-            review(true);
-            List<Value> needed = values.stream().filter(Value::isNeeded).toList();
-            List<Value> steps = needed.stream().filter(v -> v.kind != Kind.LOAD).toList();
-            if (steps.size() == 1) CudaBackend.launch(steps.getFirst().op, steps.getFirst().in, steps.getFirst().view);
-            else if (steps.size() > 1) launch(needed);
-        } finally {
-            values.clear();
-            held.clear();
-            inputs = 0;
-            waits = false;
-        }
-        return done;
+    /// @param done gets the memory that is to be let go of
+    private void runAll(List<Storage> done) {
+        review(true);
+        List<Value> needed = values.stream().filter(Value::isNeeded).toList();
+        List<Value> steps = needed.stream().filter(v -> v.kind != Kind.LOAD).toList();
+        if (steps.size() == 1) CudaBackend.launch(steps.getFirst().op, steps.getFirst().in, steps.getFirst().view);
+        else if (steps.size() > 1) launch(needed);
+        done.addAll(held);
+        values.clear();
+        held.clear();
+        inputs = 0;
+        waits = false;
     }
 
     private void launch(List<Value> needed) {

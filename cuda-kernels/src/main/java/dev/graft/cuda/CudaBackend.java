@@ -64,7 +64,7 @@ final class CudaBackend implements Backend {
         try {
             return device.pool().allocate(bytes, holder);
         } catch (OutOfMemoryError e) {
-            if (!device.settle()) throw e;                                       // what waited held memory, too
+            device.settle();                                                     // what waited held memory, too
             return device.pool().allocate(bytes, holder);
         }
     }
@@ -76,7 +76,9 @@ final class CudaBackend implements Backend {
 
     @Override
     public void run(Primitive op, List<View> in, View out) {
-        if (!device.chain().add(op, in, out)) launch(op, in, out);
+        if (device.chain().add(op, in, out)) return;
+        device.settle();                                                         // before memory for what is made on the way
+        launch(op, in, out);
     }
 
     static void launch(Primitive op, List<View> in, View out) {
@@ -103,7 +105,9 @@ final class CudaBackend implements Backend {
     public <O extends Composite> KernelTable.Entry<O> kernel(O op, List<Spec> in) {
         boolean isGrad = op instanceof AttentionGrad;
         if ((isGrad || op instanceof Attention) && !AttentionKernels.take(device, in.getFirst().shape(), isGrad)) return null;
-        return CudaKernels.TABLE.find(op, in);
+        KernelTable.Entry<O> entry = CudaKernels.TABLE.find(op, in);
+        if (entry != null) device.settle();                                      // before memory for its results
+        return entry;
     }
 
     @Override

@@ -238,7 +238,7 @@ final class Device {
     }
 
     private void upload(MemorySegment from, long to) {
-        work(() -> staging.toDevice(from, to));
+        if (from.byteSize() > 0) work(() -> staging.toDevice(from, to));
     }
 
     /// Waits for what was asked before.

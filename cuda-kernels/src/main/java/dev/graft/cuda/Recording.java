@@ -8,7 +8,7 @@ import java.util.Map;
 
 /// Work that is handed to a device as CUDA graphs, instead of launch by launch.
 ///
-/// Between [#begin] and [#end] the driver writes down what it is asked to do. It is handed over as a whole at the end, and before whatever cannot be written down: reading a value, copying one in, memory that the
+/// Between [#begin] and [#end] the driver writes down what it is asked to do. It is handed over as a whole at the end, and before whatever cannot be written down: reading a value, memory that the
 /// pool has not got. So a training step is a few pieces, each a graph. When the same work comes again, its graphs are those of the last time with other numbers in them (`cuGraphExecUpdate`), or new
 /// ones where more than numbers has changed.
 final class Recording {

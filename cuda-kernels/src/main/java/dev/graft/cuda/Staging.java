@@ -50,7 +50,7 @@ final class Staging {
         used = 0;
     }
 
-    /// Returns when all is there, and all that was asked before has been done.
+    /// Returns when all is there and, if there is anything, all that was asked before has been done.
     synchronized void toHost(long from, MemorySegment to) {
         long bytes = to.byteSize();
         if (bytes == 0) return;

@@ -152,12 +152,23 @@ class FaultsTest {
     void aFullDevice() {
         try (var _ = Scope.open(fresh())) {
             Tensor kept = Tensor.ones(Spec.of(DType.F32, 3 << 20));
-            emulator.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY, 2);
+            emulator.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY, 4);
             assertThatThrownBy(() -> Tensor.zeros(Spec.of(DType.F32, 1 << 20, 5))).isInstanceOf(OutOfMemoryError.class)
                     .hasMessageStartingWith("cuda:0 has no memory for a tensor of 20.0 MiB: tensors hold 12.0 MiB")
                     .hasMessageContaining("in 1 blocks of [fill]");
             assertThat(kept.sum().item()).isEqualTo(3 << 20);
             assertThat(Tensor.zeros(Spec.of(DType.F32, 1 << 20, 5)).sum().item()).isZero();
+        }
+    }
+
+    /// Ops that wait for one another and can't be launched have not been done, and are not taken for it.
+    @Test
+    void aLaunchThatFailsIsTriedAgain() {
+        try (var _ = Scope.open(fresh())) {
+            Tensor t = Tensor.ones(Spec.of(DType.F32, 3)), y = t.add(1).mul(t);
+            emulator.fail("cuLaunchKernel", CudaException.OUT_OF_MEMORY, 1);
+            assertThatThrownBy(() -> t.sum()).isInstanceOf(CudaException.class).hasMessageContaining("cuLaunchKernel");
+            assertThat(y.toFloats()).containsOnly(2);
         }
     }
 

@@ -61,7 +61,7 @@ public interface Attach {
     /// Adds to the layer's output: `y = layer(x) + delta(x)`.
     void adds(UnaryOperator<Tensor> delta);
 
-    /// Adds by way of few numbers: `y = layer(x) + scale · inner(x) Bᵀ`, inner(x) `[.., m]`, B `[out, m]`. As [#adds], going over y once less.
+    /// Adds by way of few numbers: `y = layer(x) + scale · inner(x) Bᵀ`, inner(x) `[.., m]`, B `[out, m]`; the axes before are y's. As [#adds], going over y once less.
     void addsThrough(UnaryOperator<Tensor> inner, Parameter b, double scale);
 
     /// Adds a product of two thin matrices: `y = layer(x) + scale · B A drop(x)`, A `[r, in]`, B `[out, r]`. As [#adds], and rows of a batch that have other matrices than each other's

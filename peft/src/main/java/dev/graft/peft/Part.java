@@ -30,7 +30,7 @@ sealed interface Part {
         return false;
     }
 
-    /// This at a weight, which is 1 unless it is one of the three that add.
+    /// This at a weight, which is 1 unless it is [Adding].
     default LayerHook hook(double weight) {
         return (x, next) -> Scope.result(() -> {
             Tensor in = before(x);
@@ -38,53 +38,43 @@ sealed interface Part {
         });
     }
 
-    /// `y = layer(x) + delta(x)`.
-    record Added(UnaryOperator<Tensor> delta) implements Part {
+    /// One that adds to what the layer gives, at a weight.
+    sealed interface Adding extends Part {
+        Tensor plus(Tensor x, Tensor y, double weight);
+
         @Override
-        public Tensor after(Tensor x, Tensor y) {
-            return y.add(delta.apply(x));
+        default Tensor after(Tensor x, Tensor y) {
+            return plus(x, y, 1);
         }
 
         @Override
-        public LayerHook hook(double weight) {
-            return (x, next) -> Scope.result(() -> {
-                Tensor y = next.apply(x), d = delta.apply(x);
-                return y.add(weight == 1 ? d : d.mul(weight));
-            });
+        default LayerHook hook(double weight) {
+            return (x, next) -> Scope.result(() -> plus(x, next.apply(x), weight));
+        }
+    }
+
+    /// `y = layer(x) + delta(x)`.
+    record Added(UnaryOperator<Tensor> delta) implements Adding {
+        @Override
+        public Tensor plus(Tensor x, Tensor y, double weight) {
+            Tensor d = delta.apply(x);
+            return y.add(weight == 1 ? d : d.mul(weight));
         }
     }
 
     /// `y = layer(x) + s · inner(x) Bᵀ`, inner(x): `[.., m]`, B: `[out, m]`.
-    record Through(UnaryOperator<Tensor> inner, Parameter b, double s) implements Part {
+    record Through(UnaryOperator<Tensor> inner, Parameter b, double s) implements Adding {
         @Override
-        public Tensor after(Tensor x, Tensor y) {
-            return plus(x, y, s);
-        }
-
-        @Override
-        public LayerHook hook(double weight) {
-            return (x, next) -> Scope.result(() -> plus(x, next.apply(x), s * weight));
-        }
-
-        private Tensor plus(Tensor x, Tensor y, double factor) {
-            return new AddMm(factor).apply(y, inner.apply(x), b.value());
+        public Tensor plus(Tensor x, Tensor y, double weight) {
+            return new AddMm(s * weight).apply(y, inner.apply(x), b.value());
         }
     }
 
     /// `y = layer(x) + s · B A drop(x)`, A: `[r, in]`, B: `[out, r]`.
-    record LowRank(Parameter a, Parameter b, double s, double dropout) implements Part {
+    record LowRank(Parameter a, Parameter b, double s, double dropout) implements Adding {
         @Override
-        public Tensor after(Tensor x, Tensor y) {
-            return plus(x, y, s);
-        }
-
-        @Override
-        public LayerHook hook(double weight) {
-            return (x, next) -> Scope.result(() -> plus(x, next.apply(x), s * weight));
-        }
-
-        private Tensor plus(Tensor x, Tensor y, double factor) {
-            return new AddMm(factor).apply(y, Dropout.of(x, dropout).matmulT(a.value()), b.value());
+        public Tensor plus(Tensor x, Tensor y, double weight) {
+            return new AddMm(s * weight).apply(y, Dropout.of(x, dropout).matmulT(a.value()), b.value());
         }
     }
 

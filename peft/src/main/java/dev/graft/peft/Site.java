@@ -64,8 +64,7 @@ final class Site implements Attach {
     LayerHook hook(double weight) {
         if (!surrounds()) return null;
         boolean additive = parts.stream()
-                .allMatch(p -> p instanceof Part.Added || p instanceof Part.Through || p instanceof Part.LowRank
-                        || p instanceof Part.OfPrompts);
+                .allMatch(p -> p instanceof Part.Adding || p instanceof Part.OfPrompts);
         LayerHook whole = hook(parts, additive ? weight : 1);
         if (additive || weight == 1) return whole;
         return (x, next) -> Scope.result(() -> {

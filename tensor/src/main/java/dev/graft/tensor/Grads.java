@@ -74,9 +74,10 @@ public final class Grads implements AutoCloseable {
         }
     }
 
-    /// The sum of squares of each gradient, for who reads other numbers with them: the norm is the root of their sum.
+    /// The sum of squares of each gradient, of which there must be one at least, in the widest of their types. For who reads other numbers with them: the norm is the root of their sum.
     public Tensor squaredNorms() {
-        return new SquaredNorms().apply(order.stream().map(byLeaf::get).toArray(Tensor[]::new));
+        DType widest = byLeaf.values().stream().anyMatch(g -> g.dtype() == DType.F64) ? DType.F64 : DType.F32;
+        return new SquaredNorms().apply(order.stream().map(leaf -> byLeaf.get(leaf).to(widest)).toArray(Tensor[]::new));
     }
 
     /// Scales all gradients so that their common norm is at most `max`; returns the norm before (PyTorch's `clip_grad_norm_`). Not above 0: no clipping.

@@ -37,7 +37,7 @@ final class Alibi {
         if (pass.mask() == null) {
             positions = Tensor.range(DType.F32, pass.keys());
         } else {
-            Tensor mask = pass.mask().to(DType.F32);
+            Tensor mask = pass.mask().to(DType.F32).abs().sign();
             positions = mask.cumsum().sub(1).mul(mask);
         }
         return positions.reshape(-1, 1, 1, pass.keys()).mul(Tensor.of(slopes, 1, slopes.length, 1, 1));

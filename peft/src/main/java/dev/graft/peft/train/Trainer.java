@@ -3,6 +3,7 @@ package dev.graft.peft.train;
 import dev.graft.nn.Parameter;
 import dev.graft.optim.Optimizer;
 import dev.graft.optim.Schedule;
+import dev.graft.tensor.DType;
 import dev.graft.tensor.Grads;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Tape;
@@ -236,8 +237,9 @@ public final class Trainer {
         private static Read read(List<Tensor> losses, Grads grads) {
             if (grads.isEmpty()) return new Read(losses.stream().mapToDouble(Tensor::item).toArray(), 0);
             Tensor norms = grads.squaredNorms();
-            double[] values = Tensor.cat(0, Stream.concat(losses.stream().map(l -> l.to(norms.dtype()).reshape(1)), Stream.of(norms))
-                    .toArray(Tensor[]::new)).toDoubles();
+            List<Tensor> all = Stream.concat(losses.stream().map(l -> l.reshape(1)), Stream.of(norms)).toList();
+            DType widest = all.stream().anyMatch(t -> t.dtype() == DType.F64) ? DType.F64 : DType.F32;
+            double[] values = Tensor.cat(0, all.stream().map(t -> t.to(widest)).toArray(Tensor[]::new)).toDoubles();
             int n = losses.size();
             return new Read(Arrays.copyOf(values, n), Math.sqrt(DoubleStream.of(values).skip(n).sum()));
         }
@@ -282,7 +284,7 @@ public final class Trainer {
             }
         }
 
-        /// Adds the gradient of the trainee's penalty, and gives it.
+        /// Adds the gradient of the trainee's penalty, and gives the penalty.
         private Optional<Tensor> penalise(Grads grads) {
             Scope outer = Scope.enclosing();
             try (Tape tape = Tape.open()) {

@@ -27,6 +27,7 @@ public record Cumsum(boolean reverse) implements Composite {
     public Tensor define(List<Tensor> in) {
         Tensor y = in.getFirst();
         int n = y.dim(-1);
+        if (n < 2) return y.copy();
         for (long step = 1; step < n; step *= 2) {
             int by = (int) step;
             Tensor zeros = Tensor.zeros(y.spec().with(y.shape().with(-1, by)));
