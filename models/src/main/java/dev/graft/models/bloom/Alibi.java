@@ -3,6 +3,7 @@ package dev.graft.models.bloom;
 import dev.graft.models.Pass;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.op.Unary;
 
 /// Attention with linear biases (Press et al. 2021, arXiv:2108.12409): a key counts the less the farther back it is, in each head at another rate.
 ///
@@ -37,7 +38,7 @@ final class Alibi {
         if (pass.mask() == null) {
             positions = Tensor.range(DType.F32, pass.keys());
         } else {
-            Tensor mask = pass.mask().to(DType.F32).abs().sign();
+            Tensor mask = Unary.SIGN.apply(pass.mask().to(DType.F32).abs());
             positions = mask.cumsum().sub(1).mul(mask);
         }
         return positions.reshape(-1, 1, 1, pass.keys()).mul(Tensor.of(slopes, 1, slopes.length, 1, 1));
