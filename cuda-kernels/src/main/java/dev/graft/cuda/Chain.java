@@ -95,10 +95,8 @@ final class Chain {
     }
 
     /// Does what waits. What fails goes on waiting, and is tried again when next something is asked of the device: its results are not to be taken for computed.
-    ///
-    /// @return whether anything did
-    boolean run() {
-        if (!waits || Thread.holdsLock(this)) return false;                      // the chain's own launch comes by here, too
+    void run() {
+        if (!waits || Thread.holdsLock(this)) return;                            // the chain's own launch comes by here, too
         List<Storage> done = new ArrayList<>();
         try {
             synchronized (this) {
@@ -107,7 +105,6 @@ final class Chain {
         } finally {
             done.forEach(Storage::release);
         }
-        return true;
     }
 
     private static Kind kind(Primitive op) {

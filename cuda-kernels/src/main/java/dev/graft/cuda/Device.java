@@ -96,10 +96,8 @@ final class Device {
     }
 
     /// Does what waits, before anything else that may need it or be needed by it.
-    ///
-    /// @return whether anything did
-    boolean settle() {
-        return chain.run();
+    void settle() {
+        chain.run();
     }
 
     @Override

@@ -38,7 +38,7 @@ public class AttentionBench extends OpBench {
     private Tensor v;
 
     private int size(int i) {
-        return Integer.parseInt(shape.split("x")[i]);
+        return size(shape, i);
     }
 
     @Setup

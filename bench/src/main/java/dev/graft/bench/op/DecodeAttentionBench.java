@@ -18,7 +18,7 @@ public class DecodeAttentionBench extends OpBench {
     private Tensor v;
 
     private int size(int i) {
-        return Integer.parseInt(shape.split("x")[i]);
+        return size(shape, i);
     }
 
     @Setup

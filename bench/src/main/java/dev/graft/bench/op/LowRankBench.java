@@ -39,7 +39,7 @@ public class LowRankBench extends OpBench {
     private Tensor[] inputs;
 
     private int size(int i) {
-        return Integer.parseInt(shape.split("x")[i]);
+        return size(shape, i);
     }
 
     @Setup

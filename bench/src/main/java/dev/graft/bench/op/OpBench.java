@@ -56,6 +56,11 @@ public abstract class OpBench implements Work.Known {
         }
     }
 
+    /// The i-th number of a shape such as `4x256x64`.
+    protected static int size(String shape, int i) {
+        return Integer.parseInt(shape.split("x")[i]);
+    }
+
     protected static long product(int... sizes) {
         return Shape.of(sizes).size();
     }

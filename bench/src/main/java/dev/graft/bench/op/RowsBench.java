@@ -57,11 +57,11 @@ public class RowsBench extends OpBench {
     private Tensor positions;
 
     private int rows() {
-        return Integer.parseInt(shape.split("x")[0]);
+        return size(shape, 0);
     }
 
     private int columns() {
-        return Integer.parseInt(shape.split("x")[1]);
+        return size(shape, 1);
     }
 
     @Setup
