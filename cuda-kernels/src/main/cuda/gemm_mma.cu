@@ -4,37 +4,21 @@
 //
 // Of two F32 matrices the six pairs with i + j <= 2 are summed, the smallest first; the others are below an F32's last bit. With a weight in bf16 three pairs do.
 //
-// A block of 8 warps makes a tile of 128 x 128, each warp 64 x 32 of it, in steps of 32 along k; three steps are under way at once (cp.async), each of which takes 20 KiB of shared memory. Rows of a tile
-// are 80 bytes apart, so that the eight addresses of an ldmatrix lie in different banks. Per step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 131,072 multiply-adds for 12 KiB from shared memory.
+// A block of 8 warps makes a tile of 128 x 128, each warp 64 x 32 of it, in steps of 32 along k; three steps are under way at once (cp.async), each of which takes 20 KiB of shared memory. Per
+// step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 131,072 multiply-adds for 12 KiB from shared memory.
 //
 // Rows of a and b begin at multiples of 16 bytes, and k is a multiple of 8.
 #include "after.cuh"
+#include "planes.cuh"
 
-constexpr int TILE = 128, DEPTH = 32, PITCH = DEPTH + 8, STAGES = 3;
+constexpr int TILE = 128, DEPTH = 32, STAGES = 3, THREADS = 256;
 
 struct Stage {
-    u16 a[TILE][PITCH], b[TILE][PITCH];
+    u16 a[TILE][DEPTH + 8], b[TILE][DEPTH + 8];
 };
-
-struct Planes {
-    const u16* first;
-    i64 plane;                                                       // elements from plane to plane
-    i64 batch;                                                       // from matrix to matrix
-    int pitch;                                                       // from row to row
-};
-
-// Rows [r0, r0 + 128) and columns [k0, k0 + 32) of a plane, zeros beyond it.
-DEVICE void load(u16 (&to)[TILE][PITCH], const u16* x, int pitch, int r0, int rows, int k0, int k) {
-#pragma unroll
-    for (int e = threadIdx.x; e < TILE * DEPTH / 8; e += 256) {
-        int r = e / (DEPTH / 8), c = e % (DEPTH / 8) * 8;
-        bool isInside = r0 + r < rows && k0 + c < k;
-        ptx::copy_async(&to[r][c], isInside ? x + i64(r0 + r) * pitch + k0 + c : x, isInside ? 16 : 0);
-    }
-}
 
 // pairs: 4 bits each, i + 4 j.
-KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int n, int k, u32 pairs, int pairCount, i64 batch)) {
+KERNEL(THREADS, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int n, int k, u32 pairs, int pairCount, i64 batch)) {
     DYNAMIC_SHARED(Stage, stages);
     int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     int wi = warp / 4 * 64, wj = warp % 4 * 32, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount;
@@ -45,8 +29,8 @@ KERNEL(256, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int n, 
                 u32 pair = pairs >> 4 * (step / depths) & 15;
                 int k0 = step % depths * DEPTH;
                 Stage& s = stages[step % STAGES];
-                load(s.a, az + (pair & 3) * a.plane, a.pitch, i0, m, k0, k);
-                load(s.b, bz + (pair >> 2) * b.plane, b.pitch, j0, n, k0, k);
+                loadTile<TILE, DEPTH, THREADS>(s.a, az + (pair & 3) * a.plane, a.pitch, i0, m, k0, k);
+                loadTile<TILE, DEPTH, THREADS>(s.b, bz + (pair >> 2) * b.plane, b.pitch, j0, n, k0, k);
             }
             ptx::copy_commit();
         };

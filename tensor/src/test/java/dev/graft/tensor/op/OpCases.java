@@ -227,6 +227,12 @@ public final class OpCases {
             cases.add(of(new Q8MatMul(true), x(1, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
         }
+        for (int rows : new int[] {9, 70}) {                                     // whole chunks of 16 or blocks of 64, more than one tile
+            cases.add(of(new Q8MatMul(true), x(rows, 80), quants(67, 80), constant(67, 3)));
+            cases.add(of(new Q8MatMul(false), x(rows, 67), quants(67, 80), constant(67, 3)));
+            for (boolean transposed : new boolean[] {false, true})
+                cases.add(nf4(67, 192, transposed, rows == 9, x(rows, transposed ? 192 : 67)));
+        }
         for (int[] w : NF4_WEIGHTS) {
             for (boolean nested : new boolean[] {false, true}) {
                 cases.add(nf4(w[0], w[1], true, nested, x(2, 3, w[1])));

@@ -1,0 +1,22 @@
+// Matrices as sums of bf16 ones (planes.cu) on their way into shared memory.
+#pragma once
+#include "kernel.cuh"
+
+struct Planes {
+    const u16* first;
+    i64 plane;                                                       // elements from plane to plane
+    i64 batch;                                                       // from matrix to matrix
+    int pitch;                                                       // from row to row
+    int count;
+};
+
+// Rows [r0, r0 + ROWS) and columns [k0, k0 + DEPTH) of one plane, zeros beyond it, by all threads of a block. Rows of the tile are 16 bytes longer than what they hold, so that the eight addresses of an
+// ldmatrix lie in different banks.
+template <int ROWS, int DEPTH, int THREADS> DEVICE void loadTile(u16 (&to)[ROWS][DEPTH + 8], const u16* x, int pitch, int r0, int rows, int k0, int k) {
+#pragma unroll
+    for (int e = threadIdx.x; e < ROWS * DEPTH / 8; e += THREADS) {
+        int r = e / (DEPTH / 8), c = e % (DEPTH / 8) * 8;
+        bool isInside = r0 + r < rows && k0 + c < k;
+        ptx::copy_async(&to[r][c], isInside ? x + i64(r0 + r) * pitch + k0 + c : x, isInside ? 16 : 0);
+    }
+}
