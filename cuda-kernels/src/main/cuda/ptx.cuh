@@ -1,6 +1,11 @@
 // The only inline PTX. src/test/emulation/ptx.h has a C++ twin of each function.
 #pragma once
 
+namespace ptx {
+// What wgmma calls a matrix descriptor: a tile at an address of shared memory whose rows are 64 numbers of 16 bits, swizzled in 128 bytes; eight rows begin 1024 bytes from the next eight.
+DEVICE u64 tileAt(u32 address) { return u64(address & 0x3ffff) >> 4 | 1ull << 16 | u64(1024 >> 4) << 32 | 1ull << 62; }
+}  // namespace ptx
+
 #ifdef GRAFT_EMULATION
 #include "ptx.h"
 #else
@@ -58,8 +63,7 @@ DEVICE void tma_load(void* shared, const void* map, int x, int y, u64* b) {
     asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4}], [%2];\n"
                  ::"r"(address(shared)), "l"(map), "r"(address(b)), "r"(x), "r"(y) : "memory");
 }
-// Of a tile whose rows are 64 numbers of 16 bits, swizzled in 128 bytes.
-DEVICE u64 descriptor(const void* shared) { return u64(address(shared) & 0x3ffff) >> 4 | 1ull << 16 | u64(1024 >> 4) << 32 | 1ull << 62; }
+DEVICE u64 descriptor(const void* shared) { return tileAt(address(shared)); }
 DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory"); }
 DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory"); }
 template <int N> DEVICE void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(N) : "memory"); }

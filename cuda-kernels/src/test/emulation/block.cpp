@@ -156,6 +156,7 @@ bool otherBlockReleased(unsigned other) {
 // ---- the scheduler ----
 static void fiberMain() {
     kernel->call(argumentPointers);
+    checkProductsAreMade();
     atExit();
     current->state = State::DONE;
     toScheduler();
@@ -266,7 +267,7 @@ static bool runReady(const unsigned* order) {
     return ran;
 }
 
-// Only waiting threads are left: those that wait for memory look again, then one asynchronous copy may happen.
+// Only waiting threads are left: those that wait for memory look again, then one asynchronous copy may happen; when there is none, the products that are waited for.
 static bool poll() {
     progress = false;
     bool polled = false;
@@ -280,7 +281,9 @@ static bool poll() {
         if (!transfer()) return false;
         progress = true;
     }
-    return polled && progress;
+    bool isFirstQuiet = polled && !progress && !isQuiet;
+    isQuiet = isFirstQuiet;
+    return isFirstQuiet || (polled && progress);
 }
 
 static bool openBarrier(unsigned done) {

@@ -66,6 +66,7 @@ enum Written : unsigned { NOWHERE, NEVER, BY_HOST };
 void beginUnits();
 bool hasTransfers();
 void runTransfer();
-extern bool progress;
+void checkProductsAreMade();                        // when a thread exits
+extern bool progress, isQuiet;                     // isQuiet: all that may come before the products that are waited for has
 
 }  // namespace emulation

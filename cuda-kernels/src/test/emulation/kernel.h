@@ -85,7 +85,6 @@ extern Block block;
 enum BarrierKind { PLAIN, ANY, ALL, COUNT };
 int barrier(BarrierKind kind, int predicate, int line);
 void warpCollective(Collective op, unsigned mask, int line);
-void groupCollective(Collective op, int line);                       // of 128 neighbouring threads
 void syncWarp(unsigned mask, int line);
 void namedBarrier(unsigned id, unsigned count, int line);
 
@@ -104,7 +103,11 @@ void mbarrierInit(void* bar, unsigned count);
 void mbarrierArrive(void* bar, unsigned bytes);
 void mbarrierWait(void* bar, unsigned parity, int line);
 void tmaLoad2d(void* shared, const void* map, int x, int y, void* bar);
-uint64_t sharedDescriptor(const void* p);
+void fenceMbarrierInit();
+void productFence(int line);                                         // wgmma, by 128 neighbouring threads
+void productLater(float* d, uint64_t a, uint64_t b, int line);
+void productCommit(int line);
+void awaitProducts(unsigned pendingGroups, int line);
 
 [[noreturn]] void fail(const char* format, ...);
 

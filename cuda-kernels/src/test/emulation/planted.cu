@@ -1,4 +1,5 @@
 // Kernels with a bug each: the checked build of the emulator must find them. See PlantedBugsTest.java.
+#define SHARED_ALIGNMENT 1024
 #include "kernel.cuh"
 
 KERNEL(64, planted_missing_barrier, (const float* x, float* y)) {
@@ -71,6 +72,61 @@ KERNEL(32, planted_array_overrun, (const float* x, float* y)) {
     for (int i = 0; i <= n; i++) a[i] = x[i];
     y[threadIdx.x] = a[n & 3];
 }
+
+// ---- Hopper: a tile is fetched twice by the tensor memory accelerator and multiplied by its transpose ----
+enum class Tile { RIGHT, WITHOUT_WAIT, WITHOUT_ARRIVE, WITHOUT_BYTES, WITHOUT_FENCE_OF_BARRIERS, MISALIGNED, WITHOUT_FENCE, WITHOUT_PRODUCT_WAIT, ARRIVING_TOO_EARLY, NOT_SWIZZLED };
+
+struct __align__(64) TensorMap {
+    u64 opaque[16];
+};
+
+template <Tile BUG> DEVICE void multiply(const TensorMap& map, float* y) {
+    DYNAMIC_SHARED(u16, tile);
+    struct Barriers {
+        u64 full, empty;
+    };
+    SHARED(Barriers, barriers, );
+    if (threadIdx.x == 0) {
+        ptx::mbarrier_init(&barriers.full, 1);
+        ptx::mbarrier_init(&barriers.empty, 128);
+        if (BUG != Tile::WITHOUT_FENCE_OF_BARRIERS) ptx::fence_mbarrier_init();
+    }
+    __syncthreads();
+    if (threadIdx.x >= 128) {
+        if (threadIdx.x > 128) return;
+        for (int step = 0; step < 2; step++) {
+            ptx::mbarrier_wait(&barriers.empty, step ^ 1);
+            if (BUG == Tile::WITHOUT_BYTES) ptx::mbarrier_arrive(&barriers.full);
+            else ptx::mbarrier_expect(&barriers.full, 128 * 64 * 2);
+            ptx::tma_load(tile + (BUG == Tile::MISALIGNED ? 64 : 0), &map, 0, 0, &barriers.full);
+        }
+        return;
+    }
+    float sum[64] = {};
+    for (int step = 0; step < 2; step++) {
+        if (BUG != Tile::WITHOUT_WAIT) ptx::mbarrier_wait(&barriers.full, step);
+        if (BUG != Tile::WITHOUT_FENCE) ptx::wgmma_fence();
+        u64 a = ptx::descriptor(tile) & (BUG == Tile::NOT_SWIZZLED ? ~(3ull << 62) : ~0ull);
+        ptx::wgmma_m64n128k16(sum, a, ptx::descriptor(tile));
+        ptx::wgmma_commit();
+        if (BUG == Tile::ARRIVING_TOO_EARLY) ptx::mbarrier_arrive(&barriers.empty);
+        if (BUG != Tile::WITHOUT_PRODUCT_WAIT || step == 0) ptx::wgmma_wait<0>();
+        if (BUG != Tile::ARRIVING_TOO_EARLY && BUG != Tile::WITHOUT_ARRIVE) ptx::mbarrier_arrive(&barriers.empty);
+    }
+    if (threadIdx.x < 64) y[threadIdx.x] = sum[0];
+}
+
+#define TILE(bug, BUG) KERNEL(160, planted_tile_##bug, (const __grid_constant__ TensorMap map, float* y)) { multiply<Tile::BUG>(map, y); }
+TILE(right, RIGHT)
+TILE(without_wait, WITHOUT_WAIT)
+TILE(without_arrive, WITHOUT_ARRIVE)
+TILE(without_bytes, WITHOUT_BYTES)
+TILE(without_fence_of_barriers, WITHOUT_FENCE_OF_BARRIERS)
+TILE(misaligned, MISALIGNED)
+TILE(without_fence, WITHOUT_FENCE)
+TILE(without_product_wait, WITHOUT_PRODUCT_WAIT)
+TILE(arriving_too_early, ARRIVING_TOO_EARLY)
+TILE(not_swizzled, NOT_SWIZZLED)
 
 // No bug: what a launch costs.
 KERNEL(1024, does_nothing, (const float* x, const float* y)) {}

@@ -90,48 +90,12 @@ inline void mbarrier_init(u64* b, unsigned n) { emulation::mbarrierInit(b, n); }
 inline void mbarrier_arrive(u64* b) { emulation::mbarrierArrive(b, 0); }
 inline void mbarrier_expect(u64* b, unsigned bytes) { emulation::mbarrierArrive(b, bytes); }
 inline void mbarrier_wait(u64* b, unsigned parity, AT_LINE) { emulation::mbarrierWait(b, parity, line); }
-inline void fence_mbarrier_init() {}
+inline void fence_mbarrier_init() { emulation::fenceMbarrierInit(); }
 inline void tma_load(void* shared, const void* map, int x, int y, u64* bar) { emulation::tmaLoad2d(shared, map, x, y, bar); }
-inline u64 descriptor(const void* shared) { return emulation::sharedDescriptor(shared); }
-inline void wgmma_fence() {}
-inline void wgmma_commit() {}
-template <int N> inline void wgmma_wait() {}
-
-struct GroupArgument {
-    float* d;
-    u64 a, b;
-};
-// Element (row, k) of a tile whose rows are 64 numbers of 16 bits, swizzled in 128 bytes.
-__attribute__((no_sanitize("thread", "undefined"))) inline float ofTile(u64 descriptor, int row, int k) {
-    size_t at = (descriptor & 0x3fff) * 16 + size_t(row >> 3) * ((descriptor >> 32 & 0x3fff) * 16) + (row & 7) * 128 + k * 2;
-    const char* p = static_cast<const char*>(emulation::sharedDynamic()) + (at ^ ((at >> 7 & 7) << 4));
-    emulation::checkUnit(p, 2, false);
-    u16 bits;
-    memcpy(&bits, p, 2);
-    return __uint_as_float(u32(bits) << 16);
-}
-template <int N> __attribute__((no_sanitize("thread", "undefined"))) void wgmmaAll(emulation::Thread** lane, unsigned) {
-    GroupArgument& first = lane[0]->argument<GroupArgument>();
-    for (int i = 1; i < 128; i++) {
-        GroupArgument& g = lane[i]->argument<GroupArgument>();
-        if (g.a != first.a || g.b != first.b) emulation::fail("wgmma: the descriptors differ within the warpgroup");
-    }
-    static float a[64][16], b[N][16];
-    for (int r = 0; r < 64; r++)
-        for (int k = 0; k < 16; k++) a[r][k] = ofTile(first.a, r, k);
-    for (int r = 0; r < N; r++)
-        for (int k = 0; k < 16; k++) b[r][k] = ofTile(first.b, r, k);
-    for (int t = 0; t < 128; t++)
-        for (int i = 0; i < N / 2; i++) {
-            int row = (t >> 5) * 16 + (t & 31) / 4 + (i >> 1 & 1) * 8, column = (i >> 2) * 8 + (t & 3) * 2 + (i & 1);
-            float sum = 0;
-            for (int k = 0; k < 16; k++) sum += a[row][k] * b[column][k];
-            lane[t]->argument<GroupArgument>().d[i] += sum;
-        }
-}
-inline void wgmma_m64n128k16(float (&d)[64], u64 a, u64 b, AT_LINE) {
-    emulation::current->argument<GroupArgument>() = {d, a, b};
-    emulation::groupCollective(&wgmmaAll<128>, line);
-}
+inline u64 descriptor(const void* shared) { return tileAt(u32(static_cast<const char*>(shared) - static_cast<const char*>(emulation::sharedDynamic()))); }
+inline void wgmma_fence(AT_LINE) { emulation::productFence(line); }
+inline void wgmma_commit(AT_LINE) { emulation::productCommit(line); }
+template <int N> inline void wgmma_wait(AT_LINE) { emulation::awaitProducts(N, line); }
+inline void wgmma_m64n128k16(float (&d)[64], u64 a, u64 b, AT_LINE) { emulation::productLater(d, a, b, line); }
 
 }  // namespace ptx

@@ -4,7 +4,7 @@
 
 namespace emulation {
 
-bool progress;
+bool progress, isQuiet;
 
 // ---- cp.async ----
 void copyLater(void* to, const void* from, unsigned bytes) {
@@ -42,12 +42,17 @@ static void completeIfAll(Mbarrier* b) {
     progress = true;
 }
 
+static bool hasHiddenBarriers;                                      // to the accelerator
+
 void mbarrierInit(void* p, unsigned count) {
+    hasHiddenBarriers = true;
     checkAccess(current, p, 8, true, false);
     Mbarrier* b = static_cast<Mbarrier*>(p);
     *b = {};
     b->pending = b->count = int(count);
 }
+
+void fenceMbarrierInit() { hasHiddenBarriers = false; }
 
 void mbarrierArrive(void* p, unsigned bytes) {
     checkAccess(current, p, 8, true, true);
@@ -85,59 +90,22 @@ void namedBarrier(unsigned id, unsigned count, int line) {
     newSegment(current);
 }
 
-// ---- tensor memory accelerator: copies happen when every thread of the block waits ----
-struct Transfer {
-    char* shared;
-    TensorMap map;
-    int x, y;
-    Mbarrier* bar;
+// ---- groups of four warps, and their tensor core: a product happens when the group waits for it, after all copies that may come before ----
+struct Product {
+    float* d[128];
+    uint64_t a, b;
 };
-static std::vector<Transfer> transfers;
-
-void tmaLoad2d(void* shared, const void* map, int x, int y, void* bar) {
-    TensorMap m;
-    memcpy(&m, map, sizeof m);
-    if (m.magic != TensorMap::MAGIC) fail("TMA: the map was not made by cuTensorMapEncodeTiled");
-    if (uintptr_t(shared) & (m.swizzle ? 1023 : 127)) fail("TMA: shared memory is not aligned as its swizzle asks");
-    transfers.push_back({static_cast<char*>(shared), m, x, y, static_cast<Mbarrier*>(bar)});
-}
-
-bool hasTransfers() { return !transfers.empty(); }
-
-void runTransfer() {
-    Transfer t = transfers.front();
-    transfers.erase(transfers.begin());
-    const TensorMap& m = t.map;
-    unsigned rowBytes = m.box[0] * m.element;
-    for (unsigned r = 0; r < m.box[1]; r++)
-        for (unsigned c = 0; c < m.box[0]; c++) {
-            int64_t x = int64_t(t.x) + c, y = int64_t(t.y) + r;
-            char value[8] = {};                                     // zeros where the box goes beyond the tensor
-            if (x >= 0 && y >= 0 && uint64_t(x) < m.dims[0] && uint64_t(y) < m.dims[1]) {
-                const char* from = m.base + y * m.stride + x * m.element;
-                checkUnit(from, m.element, false);
-                memcpy(value, from, m.element);
-            }
-            size_t at = size_t(t.shared - arena) + size_t(r) * rowBytes + c * m.element;
-            if (m.swizzle == CU_TENSOR_MAP_SWIZZLE_128B) at ^= (at >> 7 & 7) << 4;
-            checkUnit(arena + at, m.element, true);
-            memcpy(arena + at, value, m.element);
-        }
-    t.bar->bytes -= int(rowBytes * m.box[1]);
-    completeIfAll(t.bar);
-}
-
-uint64_t sharedDescriptor(const void* p) {
-    return (uint64_t(static_cast<const char*>(p) - arena) >> 4 & 0x3fff) | 1ull << 16 | uint64_t(1024 >> 4) << 32 | 1ull << 62;
-}
-
-// ---- groups of four warps ----
 struct Group {
     Collective op;
     unsigned arrived;
     int line;
+    bool isFenced;
+    std::vector<Product> products;                                  // asked for, not made
+    std::vector<size_t> committed;                                  // of these so many by the end of each group of products
 };
 static Group groups[MAX_THREADS / 128];
+
+static Group& ownGroup() { return groups[current->number / 128]; }
 
 void groupCollective(Collective op, int line) {
     unsigned number = current->number / 128;
@@ -159,11 +127,150 @@ void groupCollective(Collective op, int line) {
         if (t != current) t->state = State::READY;
 }
 
+struct Asked {
+    float* d;
+    uint64_t a, b;
+};
+
+void productFence(int line) {
+    groupCollective([](Thread**, unsigned) { ownGroup().isFenced = true; }, line);
+}
+
+void productLater(float* d, uint64_t a, uint64_t b, int line) {
+    current->argument<Asked>() = {d, a, b};
+    groupCollective(
+        [](Thread** lane, unsigned) {
+            Asked& first = lane[0]->argument<Asked>();
+            if (!ownGroup().isFenced) fail("wgmma: no wgmma.fence since registers were last touched");
+            if (first.a >> 62 != 1 || first.b >> 62 != 1) fail("wgmma: a descriptor does not say that its tile is swizzled in 128 bytes");
+            Product p = {{}, first.a, first.b};
+            for (int i = 0; i < 128; i++) {
+                Asked& own = lane[i]->argument<Asked>();
+                if (own.a != first.a || own.b != first.b) fail("wgmma: the descriptors differ within the warpgroup");
+                p.d[i] = own.d;
+            }
+            ownGroup().products.push_back(p);
+        },
+        line);
+}
+
+void productCommit(int line) {
+    groupCollective([](Thread**, unsigned) { ownGroup().committed.push_back(ownGroup().products.size()); }, line);
+}
+
+static size_t begin(uint64_t descriptor) { return (descriptor & 0x3fff) * 16; }
+
+// Element (row, k) of a tile whose rows are 64 numbers of 16 bits, swizzled in 128 bytes.
+static float ofTile(uint64_t descriptor, int row, int k) {
+    size_t at = begin(descriptor) + size_t(row >> 3) * ((descriptor >> 32 & 0x3fff) * 16) + (row & 7) * 128 + k * 2;
+    const char* p = arena + (at ^ ((at >> 7 & 7) << 4));
+    checkUnit(p, 2, false);
+    unsigned short bits;
+    memcpy(&bits, p, 2);
+    return __uint_as_float(unsigned(bits) << 16);
+}
+
+static void make(const Product& p) {
+    static float a[64][16], b[128][16];
+    for (int r = 0; r < 64; r++)
+        for (int k = 0; k < 16; k++) a[r][k] = ofTile(p.a, r, k);
+    for (int r = 0; r < 128; r++)
+        for (int k = 0; k < 16; k++) b[r][k] = ofTile(p.b, r, k);
+    for (int t = 0; t < 128; t++)
+        for (int i = 0; i < 64; i++) {
+            int row = (t >> 5) * 16 + (t & 31) / 4 + (i >> 1 & 1) * 8, column = (i >> 2) * 8 + (t & 3) * 2 + (i & 1);
+            float sum = 0;
+            for (int k = 0; k < 16; k++) sum += a[row][k] * b[column][k];
+            p.d[t][i] += sum;
+        }
+}
+
+void awaitProducts(unsigned pending, int line) {
+    current->line = line;
+    while (!isQuiet) {
+        current->state = State::POLLING;
+        toScheduler();
+    }
+    progress = true;
+    current->argument<unsigned>() = pending;
+    groupCollective(
+        [](Thread** lane, unsigned) {
+            Group& g = ownGroup();
+            while (g.committed.size() > lane[0]->argument<unsigned>()) {
+                size_t n = g.committed.front();
+                for (size_t i = 0; i < n; i++) make(g.products[i]);
+                g.products.erase(g.products.begin(), g.products.begin() + ptrdiff_t(n));
+                g.committed.erase(g.committed.begin());
+                for (auto& later : g.committed) later -= n;
+            }
+            g.isFenced = false;
+        },
+        line);
+}
+
+void checkProductsAreMade() {
+    if (!ownGroup().products.empty()) fail("a thread exits while products of its warpgroup are under way: wgmma.commit_group or wgmma.wait_group is missing");
+}
+
+static void checkNoProductReads(const char* from, size_t bytes) {
+    auto overlaps = [&](uint64_t descriptor, size_t rows) {
+        const char* tile = arena + (begin(descriptor) & ~size_t(127));
+        return from < tile + rows * 128 && tile < from + bytes;
+    };
+    for (auto& g : groups)
+        for (auto& p : g.products)
+            if (overlaps(p.a, 64) || overlaps(p.b, 128)) fail("TMA: overwrites shared memory that a product under way still reads");
+}
+
+// ---- tensor memory accelerator: copies happen when every thread of the block waits ----
+struct Transfer {
+    char* shared;
+    TensorMap map;
+    int x, y;
+    Mbarrier* bar;
+};
+static std::vector<Transfer> transfers;
+
+void tmaLoad2d(void* shared, const void* map, int x, int y, void* bar) {
+    TensorMap m;
+    memcpy(&m, map, sizeof m);
+    if (m.magic != TensorMap::MAGIC) fail("TMA: the map was not made by cuTensorMapEncodeTiled");
+    if (uintptr_t(shared) & (m.swizzle ? 1023 : 127)) fail("TMA: shared memory is not aligned as its swizzle asks");
+    if (hasHiddenBarriers) fail("TMA: its barrier in memory was not made visible: no fence.mbarrier_init since mbarrier.init");
+    transfers.push_back({static_cast<char*>(shared), m, x, y, static_cast<Mbarrier*>(bar)});
+}
+
+bool hasTransfers() { return !transfers.empty(); }
+
+void runTransfer() {
+    Transfer t = transfers.front();
+    transfers.erase(transfers.begin());
+    const TensorMap& m = t.map;
+    unsigned rowBytes = m.box[0] * m.element;
+    checkNoProductReads(t.shared, size_t(rowBytes) * m.box[1]);
+    for (unsigned r = 0; r < m.box[1]; r++)
+        for (unsigned c = 0; c < m.box[0]; c++) {
+            int64_t x = int64_t(t.x) + c, y = int64_t(t.y) + r;
+            char value[8] = {};                                     // zeros where the box goes beyond the tensor
+            if (x >= 0 && y >= 0 && uint64_t(x) < m.dims[0] && uint64_t(y) < m.dims[1]) {
+                const char* from = m.base + y * m.stride + x * m.element;
+                checkUnit(from, m.element, false);
+                memcpy(value, from, m.element);
+            }
+            size_t at = size_t(t.shared - arena) + size_t(r) * rowBytes + c * m.element;
+            if (m.swizzle == CU_TENSOR_MAP_SWIZZLE_128B) at ^= (at >> 7 & 7) << 4;
+            checkUnit(arena + at, m.element, true);
+            memcpy(arena + at, value, m.element);
+        }
+    t.bar->bytes -= int(rowBytes * m.box[1]);
+    completeIfAll(t.bar);
+}
+
 void beginUnits() {
-    progress = false;
+    progress = isQuiet = hasHiddenBarriers = false;
     transfers.clear();
     memset(namedArrivals, 0, sizeof namedArrivals);
-    memset(groups, 0, sizeof groups);
+    for (auto& g : groups) g = {};
 }
 
 }  // namespace emulation

@@ -1,5 +1,6 @@
 package dev.graft.cuda;
 
+import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -86,6 +87,74 @@ class PlantedBugsTest {
         try (Arena arena = Arena.ofConfined()) {
             long host = arena.allocate(256).address();
             assertThatThrownBy(() -> launch("uninitialised_global", 64, 1, host)).hasMessageContaining("illegal address");
+        }
+    }
+
+    /// Of asynchronous copies into shared memory, barriers there, and products of four warps.
+    static Stream<Arguments> bugsOfTiles() {
+        return Stream.of(Arguments.of("without_wait", "under way still reads"),
+                Arguments.of("without_arrive", "deadlock: thread 0 waits for a barrier in memory"),
+                Arguments.of("without_bytes", "under way still reads"),
+                Arguments.of("without_fence_of_barriers", "no fence.mbarrier_init"),
+                Arguments.of("misaligned", "not aligned as its swizzle asks"), Arguments.of("without_fence", "no wgmma.fence"),
+                Arguments.of("without_product_wait", "wait_group is missing"),
+                Arguments.of("arriving_too_early", "TMA: overwrites shared memory that a product under way still reads"),
+                Arguments.of("not_swizzled", "descriptor"));
+    }
+
+    @ParameterizedTest
+    @MethodSource("bugsOfTiles")
+    void isFoundInTiles(String bug, String told) {
+        assertThatThrownBy(() -> launchTile(bug)).isInstanceOf(CudaException.class).message().containsPattern(told)
+                .contains("planted_tile_" + bug);
+    }
+
+    @Test
+    void aTileWithoutABugIsMultiplied() {
+        launchTile("right");
+        assertThat(read(y)).startsWith(32);                                      // of ones: two products of 16 terms
+    }
+
+    /// Work on a stream is done as late as CUDA allows: who reads too early sees what was there before.
+    @Test
+    void aMissingSynchronisationIsFound() {
+        Emulator.open().say("GRAFT_EMULATION_STREAMS", "lazy");
+        PanamaDriver lazy = new PanamaDriver(System.getProperty("graft.cuda.driver"));
+        MemorySegment read = lazy.allocateHost(256);
+        try {
+            read.fill((byte) 0);
+            lazy.copyToHost(read, x, 256, stream);
+            assertThat(read.getAtIndex(ValueLayout.JAVA_FLOAT, 5)).isZero();
+            lazy.synchronize(stream);
+            assertThat(read.getAtIndex(ValueLayout.JAVA_FLOAT, 5)).isEqualTo(5);
+        } finally {
+            lazy.freeHost(read);
+            Emulator.open().clear();
+            new PanamaDriver(System.getProperty("graft.cuda.driver"));
+        }
+    }
+
+    private float[] read(long from) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment values = arena.allocate(256);
+            driver.copyToHost(values, from, 256, stream);
+            driver.synchronize(stream);
+            return values.toArray(ValueLayout.JAVA_FLOAT);
+        }
+    }
+
+    private void launchTile(String bug) {
+        int bytes = 128 * 64 * 2;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment ones = arena.allocate(bytes);
+            for (int i = 0; i < bytes / 2; i++) ones.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) 0x3f80);      // in bf16
+            long tile = driver.allocate(bytes);
+            driver.copyToDevice(tile, ones, bytes, stream);
+            MemorySegment arguments = arena.allocate(136, 64);
+            driver.encodeTensorMap(arguments, tile, 128, 64, 128, 128, 64);
+            arguments.set(ValueLayout.JAVA_LONG, 128, y);
+            driver.launch(driver.function(module, "planted_tile_" + bug), 1, 1, 1, 160, bytes, stream, arguments, 136);
+            driver.synchronize(stream);
         }
     }
 
