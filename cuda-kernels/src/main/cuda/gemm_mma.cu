@@ -7,6 +7,8 @@
 // A block of 8 warps makes a tile of 128 x 128, each warp 64 x 32 of it, in steps of 32 along k; three steps are under way at once (cp.async), each of which takes 20 KiB of shared memory. Per
 // step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 131,072 multiply-adds for 12 KiB from shared memory.
 //
+// Tensor cores cut what they add to 24 bits or so, always towards zero (Fasi et al. 2021, doi:10.7717/peerj-cs.330): of the largest pair no more than 64 terms are left to them, then the rest is added as F32.
+//
 // Rows of a and b begin at multiples of 16 bytes, and k is a multiple of 8.
 #include "after.cuh"
 #include "planes.cuh"
@@ -21,7 +23,7 @@ struct Stage {
 KERNEL(THREADS, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int n, int k, u32 pairs, int pairCount, i64 batch)) {
     DYNAMIC_SHARED(Stage, stages);
     int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    int wi = warp / 4 * 64, wj = warp % 4 * 32, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount;
+    int wi = warp / 4 * 64, wj = warp % 4 * 32, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount, large = steps - depths;
     for (i64 z = blockIdx.z; z < batch; z += gridDim.z) {
         const u16 *az = a.first + z * a.batch, *bz = b.first + z * b.batch;
         auto begin = [&](int step) {
@@ -34,7 +36,7 @@ KERNEL(THREADS, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int
             }
             ptx::copy_commit();
         };
-        float sum[4][4][4] = {};
+        float sum[4][4][4] = {}, part[4][4][4] = {};
         for (int s = 0; s < STAGES - 1; s++) begin(s);
         for (int step = 0; step < steps; step++) {
             ptx::copy_wait<STAGES - 2>();
@@ -58,8 +60,18 @@ KERNEL(THREADS, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int
 #pragma unroll
                 for (int i = 0; i < 4; i++)
 #pragma unroll
-                    for (int j = 0; j < 4; j++) ptx::mma_bf16(sum[i][j], x[i], y[j]);
+                    for (int j = 0; j < 4; j++) ptx::mma_bf16(part[i][j], x[i], y[j]);
             }
+            if (step + 1 == steps || (step + 1 >= large && (step + 1 - large) % 2 == 0))
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+#pragma unroll
+                    for (int j = 0; j < 4; j++)
+#pragma unroll
+                        for (int e = 0; e < 4; e++) {
+                            sum[i][j][e] += part[i][j][e];
+                            part[i][j][e] = 0;
+                        }
         }
         ptx::copy_wait<0>();
         __syncthreads();

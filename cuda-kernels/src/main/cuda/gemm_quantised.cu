@@ -114,8 +114,7 @@ template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Plan
             begin(step + 1);
             next = read((step + 1) * DEPTH);
         }
-        float part[2][4][4] = {};
-        auto& to = IS_SCALED_AFTER ? part : sum;
+        float part[2][4][4] = {};                                    // tensor cores are left to add no more (gemm_mma.cu)
 #pragma unroll
         for (int k0 = 0; k0 < DEPTH; k0 += 16) {
             u32 a[PLANES][2][4], b[WEIGHTS][4][2];
@@ -143,15 +142,14 @@ template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Plan
 #pragma unroll
                         for (int i = 0; i < 2; i++)
 #pragma unroll
-                            for (int j = 0; j < 4; j++) ptx::mma_bf16(to[i][j], a[order - q][i], b[q][j]);
+                            for (int j = 0; j < 4; j++) ptx::mma_bf16(part[i][j], a[order - q][i], b[q][j]);
         }
-        if (IS_SCALED_AFTER)
 #pragma unroll
-            for (int i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++)
 #pragma unroll
-                for (int j = 0; j < 4; j++)
+            for (int j = 0; j < 4; j++)
 #pragma unroll
-                    for (int e = 0; e < 4; e++) sum[i][j][e] = fmaf(s.scale[wj + 8 * j + lane % 4 * 2 + e % 2], part[i][j][e], sum[i][j][e]);
+                for (int e = 0; e < 4; e++) sum[i][j][e] = fmaf(IS_SCALED_AFTER ? s.scale[wj + 8 * j + lane % 4 * 2 + e % 2] : 1.f, part[i][j][e], sum[i][j][e]);
     }
 #pragma unroll
     for (int i = 0; i < 2; i++)

@@ -3,7 +3,7 @@
 //   c = plus + scale sum over pairs (i, j) of a_i b_j^T            a: planes [m, k], b: planes [n, k], c: [m, n] in F32
 //
 // A block makes a tile of 128 x 128, in steps of 64 along k. One warp asks the tensor memory accelerator for the next tiles of a and b, up to four steps ahead (32 KiB each, in a ring guarded by barriers in memory);
-// two groups of four warps multiply, 64 rows each, by wgmma m64n128k16 straight from shared memory.
+// two groups of four warps multiply, 64 rows each, by wgmma m64n128k16 straight from shared memory. As in gemm_mma.cu tensor cores are left to add 64 terms of the largest pair, that is one step.
 //
 // Tiles are 64 numbers of 16 bits wide, 128 bytes, swizzled. A plane and a matrix of the batch are found by their first row: the maps are of all rows of all planes.
 #define SHARED_ALIGNMENT 1024
@@ -29,7 +29,7 @@ KERNEL(384, gemm_wgmma, (const __grid_constant__ TensorMap aMap, const __grid_co
         u64 full[STAGES], empty[STAGES];
     };
     SHARED(Barriers, barriers, );
-    int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, z = blockIdx.z, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount;
+    int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, z = blockIdx.z, depths = (k + DEPTH - 1) / DEPTH, steps = depths * pairCount, large = steps - depths;
     if (threadIdx.x == 0) {
         for (int i = 0; i < STAGES; i++) {
             ptx::mbarrier_init(&barriers.full[i], 1);
@@ -51,18 +51,24 @@ KERNEL(384, gemm_wgmma, (const __grid_constant__ TensorMap aMap, const __grid_co
         return;
     }
     int group = threadIdx.x / 128, t = threadIdx.x % 128;
-    float sum[64];
+    float sum[64], part[64];
 #pragma unroll
-    for (int i = 0; i < 64; i++) sum[i] = 0;
+    for (int i = 0; i < 64; i++) sum[i] = part[i] = 0;
     for (int step = 0; step < steps; step++) {
         int i = step % STAGES;
         ptx::mbarrier_wait(&barriers.full[i], step / STAGES & 1);
         ptx::wgmma_fence();
 #pragma unroll
-        for (int k0 = 0; k0 < DEPTH; k0 += 16) ptx::wgmma_m64n128k16(sum, ptx::descriptor(stages[i].a + group * 64 * DEPTH + k0), ptx::descriptor(stages[i].b + k0));
+        for (int k0 = 0; k0 < DEPTH; k0 += 16) ptx::wgmma_m64n128k16(part, ptx::descriptor(stages[i].a + group * 64 * DEPTH + k0), ptx::descriptor(stages[i].b + k0));
         ptx::wgmma_commit();
         ptx::wgmma_wait<0>();
         ptx::mbarrier_arrive(&barriers.empty[i]);
+        if (step + 1 < large) continue;
+#pragma unroll
+        for (int e = 0; e < 64; e++) {
+            sum[e] += part[e];
+            part[e] = 0;
+        }
     }
     i64 origin = i64(z) * m * n;
 #pragma unroll

@@ -103,6 +103,7 @@ void mbarrierInit(void* bar, unsigned count);
 void mbarrierArrive(void* bar, unsigned bytes);
 void mbarrierWait(void* bar, unsigned parity, int line);
 void tmaLoad2d(void* shared, const void* map, int x, int y, void* bar);
+float tensorCoreSum(float c, const float* a, const float* b, int terms);
 void fenceMbarrierInit();
 void productFence(int line);                                         // wgmma, by 128 neighbouring threads
 void productLater(float* d, uint64_t a, uint64_t b, int line);

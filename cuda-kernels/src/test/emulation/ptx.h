@@ -15,7 +15,7 @@ struct MmaArgument {
 };
 __attribute__((no_sanitize("thread"))) inline void mmaAll(emulation::Thread** lane, unsigned mask) {
     if (mask != 0xffffffffu) emulation::fail("mma.sync needs all lanes of the warp, mask %08x", mask);
-    float a[16][16], b[16][8];
+    float a[16][16], b[8][16];
     for (int i = 0; i < 32; i++) {
         MmaArgument& m = lane[i]->argument<MmaArgument>();
         int group = i >> 2, pair = (i & 3) * 2;
@@ -26,18 +26,14 @@ __attribute__((no_sanitize("thread"))) inline void mmaAll(emulation::Thread** la
         }
         for (int r = 0; r < 2; r++) {
             int k = pair + r * 8;
-            b[k][group] = lowBf16(m.b[r]);
-            b[k + 1][group] = highBf16(m.b[r]);
+            b[group][k] = lowBf16(m.b[r]);
+            b[group][k + 1] = highBf16(m.b[r]);
         }
     }
-    float product[16][8] = {};
-    for (int row = 0; row < 16; row++)
-        for (int k = 0; k < 16; k++)
-            for (int column = 0; column < 8; column++) product[row][column] += a[row][k] * b[k][column];
     for (int i = 0; i < 32; i++) {
         MmaArgument& m = lane[i]->argument<MmaArgument>();
         float* to = lane[i]->result<float[4]>();
-        for (int r = 0; r < 4; r++) to[r] = m.d[r] + product[(i >> 2) + (r >> 1) * 8][(i & 3) * 2 + (r & 1)];
+        for (int r = 0; r < 4; r++) to[r] = emulation::tensorCoreSum(m.d[r], a[(i >> 2) + (r >> 1) * 8], b[(i & 3) * 2 + (r & 1)], 16);
     }
 }
 inline void mma_bf16(float (&d)[4], const u32 (&a)[4], const u32 (&b)[2], AT_LINE) {

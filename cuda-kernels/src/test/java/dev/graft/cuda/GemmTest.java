@@ -2,7 +2,6 @@ package dev.graft.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
-import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.graft.cuda.driver.JcudaDriver;
@@ -77,14 +76,13 @@ class GemmTest {
         }
     }
 
-    /// Where all terms are of one sign, roundings of a sum that are too show: those of tensor cores may be.
+    /// Where all terms are of one sign, what a tensor core cuts off a sum adds up. cuBLAS leaves all terms to it: of 16,384 an eighth of a thousandth of the sum is lost, as the emulated one shows without the kernels' care.
     @ParameterizedTest
     @EnumSource
     void isExactInLongSumsToo(By by) {
-        assumeFalse(Emulator.isThere(), "needs a GPU: the emulated one rounds as F32 does");
         try (var _ = Scope.open(new CudaBackend(device(by)))) {
             Tensor a = Tensor.uniform(DType.F32, Shape.of(1, 48, 16_384), 1), b = Tensor.uniform(DType.F32, Shape.of(1, 40, 16_384), 2);
-            assertExact(a, b, a.matmulT(b), 0x1p-20);
+            assertExact(a, b, a.matmulT(b), by == By.CUBLAS ? 0x1p-11 : 0x1p-20);
         }
     }
 
