@@ -3,6 +3,7 @@ package dev.graft.cuda;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
@@ -13,7 +14,7 @@ import java.nio.file.Path;
 /// The stand-in driver, besides what a driver does.
 @SuppressWarnings("restricted") // the stand-in is ours
 public final class Emulator {
-    private final MethodHandle fail, clear, say, count;
+    private final MethodHandle fail, clear, say, count, signature;
 
     private Emulator(SymbolLookup library) {
         Linker linker = Linker.nativeLinker();
@@ -24,6 +25,9 @@ public final class Emulator {
                 FunctionDescriptor.ofVoid(ValueLayout.ADDRESS, ValueLayout.ADDRESS));
         count = linker.downcallHandle(library.findOrThrow("emulation_count"),
                 FunctionDescriptor.of(ValueLayout.JAVA_LONG, ValueLayout.ADDRESS));
+        signature = linker.downcallHandle(library.findOrThrow("emulation_signature"),
+                FunctionDescriptor.of(ValueLayout.ADDRESS.withTargetLayout(MemoryLayout.sequenceLayout(64, ValueLayout.JAVA_BYTE)),
+                        ValueLayout.ADDRESS));
     }
 
     /// Whether the tests run on it, in its checked build or the fast one.
@@ -51,6 +55,16 @@ public final class Emulator {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = arena.allocateFrom(name);
             return (long) count.invokeExact(text);
+        } catch (Throwable t) {
+            throw new AssertionError(t);
+        }
+    }
+
+    /// What a function of the driver returns and takes, a letter each; empty for one that Graft does not call.
+    String signature(String name) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment text = arena.allocateFrom(name);
+            return ((MemorySegment) signature.invokeExact(text)).getString(0);
         } catch (Throwable t) {
             throw new AssertionError(t);
         }
