@@ -64,7 +64,8 @@ public final class Nvrtc {
     /// @param chip `sm_90a`
     /// @throws IllegalArgumentException with the compiler's words when it does not accept the source, or does not know the chip
     public byte[] compile(String name, String source, Map<String, String> headers, String chip) {
-        List<String> options = List.of("--gpu-architecture=" + chip, "--std=c++17", "--fmad=false");
+        List<String> options = List.of("--gpu-architecture=" + chip, "--std=c++17", "--fmad=false",
+                "--device-as-default-execution-space");            // what nvcc takes generic lambdas in kernels for anyway
         try (Arena arena = Arena.ofConfined()) {
             List<String> headerNames = List.copyOf(headers.keySet());
             MemorySegment to = arena.allocate(8), code = arena.allocateFrom(source), file = arena.allocateFrom(name),
