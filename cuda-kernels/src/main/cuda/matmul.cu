@@ -2,6 +2,8 @@
 //
 //   c[b] = a[b] b[b]            a: [m, k], b: [k, n], c: [m, n], row-major            (in F32 also plus + scale a b: after.cuh)
 //
+// Where c has few tiles for many terms, as a gradient of LoRA's matrices, each of `parts` runs of terms is summed by itself, c[b, part], and another launch (reduce.cu) adds them.
+//
 // What is left where neither tensor cores (gemm_mma.cu) nor a few rows (gemv.cu) apply: F64, small products, batches of odd strides. A block makes a tile of 64 x 64, a thread 4 x 4 of it: 8 numbers from
 // shared memory for 16 multiply-adds; a is read n / 64 times, b m / 64 times. Versions: _f32 for F32 and what is stored in 16 bits, _f64 for everything.
 #include "after.cuh"
@@ -26,16 +28,18 @@ template <class R> DEVICE void load(R (&to)[DEPTH][TILE + 4], const char* x, int
     }
 }
 
-template <class R, class A> DEVICE void product(const Matrices& a, const Matrices& b, R* c, const A& after, int m, int n, int k, i64 batch) {
+template <class R, class A> DEVICE void product(const Matrices& a, const Matrices& b, R* c, const A& after, int m, int n, int k, i64 batch, int parts) {
     SHARED(R, as, [DEPTH][TILE + 4]);
     SHARED(R, bs, [DEPTH][TILE + 4]);
     int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, ti = threadIdx.x / 16 * 4, tj = threadIdx.x % 16 * 4;
-    for (i64 z = blockIdx.z; z < batch; z += gridDim.z) {
-        i64 firstA = placeOf(a.first, z), firstB = placeOf(b.first, z);
+    int terms = ((k + parts - 1) / parts + DEPTH - 1) / DEPTH * DEPTH;
+    for (i64 z = blockIdx.z; z < batch * parts; z += gridDim.z) {
+        i64 firstA = placeOf(a.first, z / parts), firstB = placeOf(b.first, z / parts);
+        int begin = int(z % parts) * terms, end = begin + terms < k ? begin + terms : k;
         R sum[4][4] = {};
-        for (int k0 = 0; k0 < k; k0 += DEPTH) {
-            load<R>(as, a.first.data, a.first.type, firstA, a.row, a.column, i0, k0, m, k);
-            load<R>(bs, b.first.data, b.first.type, firstB, b.column, b.row, j0, k0, n, k);
+        for (int k0 = begin; k0 < end; k0 += DEPTH) {
+            load<R>(as, a.first.data, a.first.type, firstA, a.row, a.column, i0, k0, m, end);
+            load<R>(bs, b.first.data, b.first.type, firstB, b.column, b.row, j0, k0, n, end);
             __syncthreads();
 #pragma unroll
             for (int l = 0; l < DEPTH; l++) {
@@ -67,5 +71,5 @@ struct Nothing {
     DEVICE double operator()(double sum, i64) const { return sum; }
 };
 
-KERNEL(256, matmul_f32, (const __grid_constant__ Matrices a, const __grid_constant__ Matrices b, float* c, After after, int m, int n, int k, i64 batch)) { product<float>(a, b, c, after, m, n, k, batch); }
-KERNEL(256, matmul_f64, (const __grid_constant__ Matrices a, const __grid_constant__ Matrices b, double* c, int m, int n, int k, i64 batch)) { product<double>(a, b, c, Nothing{}, m, n, k, batch); }
+KERNEL(256, matmul_f32, (const __grid_constant__ Matrices a, const __grid_constant__ Matrices b, float* c, After after, int m, int n, int k, i64 batch, int parts)) { product<float>(a, b, c, after, m, n, k, batch, parts); }
+KERNEL(256, matmul_f64, (const __grid_constant__ Matrices a, const __grid_constant__ Matrices b, double* c, int m, int n, int k, i64 batch, int parts)) { product<double>(a, b, c, Nothing{}, m, n, k, batch, parts); }

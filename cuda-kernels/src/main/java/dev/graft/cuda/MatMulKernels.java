@@ -16,6 +16,7 @@ import dev.graft.tensor.Spec;
 import dev.graft.tensor.backend.View;
 import dev.graft.tensor.op.AddMm;
 import dev.graft.tensor.op.MatMul;
+import dev.graft.tensor.op.Reduce;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.List;
@@ -26,8 +27,9 @@ import java.util.Optional;
 final class MatMulKernels {
     private static final Parameter MATRICES = Parameter.struct(OPERAND.size() + 16),
             AFTER = Parameter.struct(16), TENSOR_MAP = new Parameter(128, 64), STEPS = new Parameter(8, 4);
-    private static final CudaKernel MATMUL_F32 = CudaKernel.declare("matmul_f32", MATRICES, MATRICES, POINTER, AFTER, I32, I32, I32, I64),
-            MATMUL_F64 = CudaKernel.declare("matmul_f64", MATRICES, MATRICES, POINTER, I32, I32, I32, I64),
+    private static final CudaKernel MATMUL_F32 = CudaKernel.declare("matmul_f32", MATRICES, MATRICES, POINTER, AFTER, I32, I32, I32, I64,
+            I32),
+            MATMUL_F64 = CudaKernel.declare("matmul_f64", MATRICES, MATRICES, POINTER, I32, I32, I32, I64, I32),
             GEMM = CudaKernel.declareShared("gemm_mma", 3 * 2 * 128 * (32 + 8) * 2, Planes.STRUCT, Planes.STRUCT, POINTER, AFTER, I32, I32,
                     I32,
                     I32,
@@ -39,6 +41,9 @@ final class MatMulKernels {
 
     /// From how many rows, columns and terms on tensor cores make a product.
     private static final int LEAST_ROWS = 32, LEAST_COLUMNS = 32, LEAST_TERMS = 16;
+
+    /// Terms that are worth a block of their own.
+    private static final int LEAST_PART = 256;
 
     /// Rows that a weight is read once for.
     static final int FEW_ROWS = 8;
@@ -109,14 +114,33 @@ final class MatMulKernels {
                         && Math.max(m, n) <= 32L * MOST_BLOCKS) {
                             onTensorCores(a, b.transposed(), out, batch, after);
                         } else {
-                            Launch launch = (out.dtype() == DType.F64 ? MATMUL_F64 : MATMUL_F32).on(Temporary.device(out));
-                            write(launch, a);
-                            write(launch, b);
-                            launch.pointer(out);
-                            if (out.dtype() == DType.F32) after.write(launch.struct(AFTER));
-                            launch.i32(m).i32(n).i32(k).i64(batch.size()).run(Math.ceilDiv(n, 64), Math.ceilDiv(m, 64),
-                                    (int) Math.min(batch.size(), MOST_BLOCKS), 256);
+                            tiles(a, b, out, batch, after);
                         }
+    }
+
+    private static void tiles(Matrices a, Matrices b, View out, Shape batch, After after) {
+        long tiles = batch.size() * Math.ceilDiv(a.rows(), 64) * Math.ceilDiv(b.columns(), 64);
+        long wanted = Math.ceilDiv(4L * Temporary.device(out).multiprocessors(), tiles);
+        int parts = after == After.NOTHING ? Math.clamp(wanted, 1, Math.max(1, a.columns() / LEAST_PART)) : 1;
+        if (parts == 1) {
+            tiles(a, b, out, batch, after, 1);
+            return;
+        }
+        Shape shape = batch.concat(Shape.of(parts, a.rows(), b.columns()));
+        try (Temporary sums = Temporary.of(Temporary.device(out), new Spec(shape, out.dtype()))) {
+            tiles(a, b, sums.view(), batch, after, parts);
+            ReduceKernels.run(new Reduce(Reduce.Law.SUM, batch.rank()), sums.view(), out);
+        }
+    }
+
+    private static void tiles(Matrices a, Matrices b, View out, Shape batch, After after, int parts) {
+        Launch launch = (out.dtype() == DType.F64 ? MATMUL_F64 : MATMUL_F32).on(Temporary.device(out));
+        write(launch, a);
+        write(launch, b);
+        launch.pointer(out);
+        if (out.dtype() == DType.F32) after.write(launch.struct(AFTER));
+        launch.i32(a.rows()).i32(b.columns()).i32(a.columns()).i64(batch.size()).i32(parts).run(Math.ceilDiv(b.columns(), 64),
+                Math.ceilDiv(a.rows(), 64), (int) Math.min(batch.size() * parts, MOST_BLOCKS), 256);
     }
 
     /// A product without terms.

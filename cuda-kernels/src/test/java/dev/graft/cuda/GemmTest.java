@@ -19,6 +19,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -73,6 +74,17 @@ class GemmTest {
         try (var _ = Scope.open(new CudaBackend(device(by)))) {
             Tensor a = Tensor.randn(DType.F32, Shape.of(batch, m, k), 1), b = Tensor.randn(DType.F32, Shape.of(batch, n, k), 2).to(type);
             assertExact(a, b, a.matmulT(b), 0x1p-21);
+        }
+    }
+
+    /// Products with few results of many terms, which are summed in parts: of LoRA's gradients.
+    @ParameterizedTest
+    @CsvSource({"1, 5, 70, 1000", "1, 70, 5, 2048", "2, 8, 9, 513", "1, 1, 31, 4099"})
+    void isExactInThinOnesToo(int batch, int m, int n, int k) {
+        try (var _ = Scope.open(new CudaBackend(device(By.MMA)))) {
+            Tensor a = Tensor.randn(DType.F32, Shape.of(batch, k, m), 1).transpose(1, 2),
+                    b = Tensor.randn(DType.F32, Shape.of(batch, n, k), 2);
+            assertExact(a.contiguous(), b, a.matmul(b.transpose(1, 2)), 0x1p-21);
         }
     }
 
