@@ -12,7 +12,7 @@
 //
 // Where there are few rows the keys are shared among gridDim.z blocks, whose y, m and l attention_join puts together.
 //
-// Keys and values are read once per 8 R rows; 4 D operations per row and key, of which half are in dot products from shared memory. Versions: _r1 and _r4 for R, _d64, _d128 and _d256 for D up to that.
+// Keys and values are read once per 8 R rows; 4 D operations per row and key. From shared memory a warp reads a key or a value once for its R rows: of R = 4, 8 cycles for 16 instructions that multiply and add. Versions: _r1 and _r4 for R, _d64, _d128 and _d256 for D up to that.
 #include "attention.cuh"
 
 // What a block found of its keys: y not divided, [rows of the whole, D], m and l.
@@ -43,23 +43,20 @@ DEVICE void attention(const Scores& a, const Heads& q, const Heads& k, const Hea
         load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
         load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
         __syncthreads();
+float dot[R], p[R];
+        dots(dot, qs, warp * R, ks, lane, a.d);
 #pragma unroll
         for (int r = 0; r < R; r++) {
             int row = r0 + warp * R + r;
-            if (row >= g.rows) break;
-            float s = score(a, dot<D>(qs.rows[warp * R + r], ks.rows[lane], a.d), g.b, g.head(row), row / a.group, k0 + lane);
-            float higher = fmaxf(m[r], warpFold<Max>(s));
-            float p = s > NEVER ? expf(s - higher) : 0.f, before = expf(m[r] - higher);
-            l[r] = l[r] * before + warpFold<Sum>(p);
+            float s = row < g.rows ? score(a, dot[r], g.b, g.head(row), row / a.group, k0 + lane) : NEVER;
+            float higher = fmaxf(m[r], warpFold<Max>(s)), before = expf(m[r] - higher);
+            p[r] = s > NEVER ? expf(s - higher) : 0.f;
+            l[r] = l[r] * before + warpFold<Sum>(p[r]);
             m[r] = higher;
 #pragma unroll
             for (int i = 0; i < PER_LANE; i++) sum[r][i] *= before;
-            for (int j = 0; j < KEYS; j++) {
-                float pj = __shfl_sync(ALL_LANES, p, j);
-#pragma unroll
-                for (int i = 0; i < PER_LANE; i++) sum[r][i] = fmaf(pj, vs.rows[j][lane + WARP * i], sum[r][i]);
-            }
         }
+        add(sum, p, vs, lane);
     }
 #pragma unroll
     for (int r = 0; r < R; r++) {

@@ -50,10 +50,16 @@ struct Group {
     DEVICE int visible(int last) const { return a.causal ? (last < rows - 1 ? last : rows - 1) / a.group + a.s - a.t + 1 : a.s; }
 };
 
-// Rows of d numbers in shared memory, 4 apart from a multiple of 32 banks, so that lanes reading a number of each touch different banks.
+struct __align__(16) Four {
+    float v[4];
+};
+
+// Rows of d numbers in shared memory, each 4 banks after the last, so that the 8 lanes whose 16 bytes are read at once touch different ones.
 template <int D> struct Tile {
     static constexpr int PITCH = D + 4;
     float rows[KEYS][PITCH];
+
+    DEVICE Four four(int row, int i) const { return *reinterpret_cast<const Four*>(&rows[row][i]); }
 };
 
 // Row `r` of a tile gets what `from(r)` says lies there, or zeros where that is negative; so do the numbers beyond d.
@@ -65,8 +71,32 @@ template <int D, class F> DEVICE void load(Tile<D>& tile, const char* data, int 
     }
 }
 
-template <int D> DEVICE float dot(const float* a, const float* b, int d) {
-    float sum = 0;
-    for (int i = 0; i < d; i++) sum = fmaf(a[i], b[i], sum);
-    return sum;
+// Products of N rows, which are the warp's, and one, which is the lane's: this is read once for all.
+template <int N, int D> DEVICE void dots(float (&dot)[N], const Tile<D>& ofWarp, int first, const Tile<D>& ofLanes, int lane, int d) {
+#pragma unroll
+    for (int r = 0; r < N; r++) dot[r] = 0;
+    for (int i = 0; i < d; i += 4) {
+        Four own = ofLanes.four(lane, i);
+#pragma unroll
+        for (int r = 0; r < N; r++) {
+            Four x = ofWarp.four(first + r, i);
+#pragma unroll
+            for (int e = 0; e < 4; e++) dot[r] = fmaf(x.v[e], own.v[e], dot[r]);
+        }
+    }
+}
+
+// sum[r] += sum over the tile's rows j of p[r] of lane j x_j; of D a lane has its numbers.
+template <int N, int D> DEVICE void add(float (&sum)[N][D / WARP], const float (&p)[N], const Tile<D>& x, int lane) {
+    for (int j = 0; j < KEYS; j++) {
+        float pj[N];
+#pragma unroll
+        for (int r = 0; r < N; r++) pj[r] = __shfl_sync(ALL_LANES, p[r], j);
+#pragma unroll
+        for (int i = 0; i < D / WARP; i++) {
+            float xi = x.rows[j][lane + WARP * i];
+#pragma unroll
+            for (int r = 0; r < N; r++) sum[r][i] = fmaf(pj[r], xi, sum[r][i]);
+        }
+    }
 }

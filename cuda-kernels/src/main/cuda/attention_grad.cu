@@ -25,17 +25,16 @@ KERNEL(256, attention_along, (Heads dy, Heads y, float* along, i64 rows, int h, 
     if (lane == 0) along[row] = sum;
 }
 
-// p and ds of a row and a key; both tiles of the row and of the key are in shared memory.
-template <int D>
-DEVICE void pair(const Group& g, const float* q, const float* k, const float* dy, const float* v, const float* lse, const float* along, int row, int key, float& p, float& ds) {
+// p and ds of a row and a key, of whose products q k^T and dy v^T are known.
+DEVICE void pair(const Group& g, float qk, float dyv, const float* lse, const float* along, int row, int key, float& p, float& ds) {
     const Scores& a = g.a;
     p = ds = 0;
     if (row >= g.rows || key >= a.s) return;
-    float s = score(a, dot<D>(q, k, a.d), g.b, g.head(row), row / a.group, key);
+    float s = score(a, qk, g.b, g.head(row), row / a.group, key);
     if (!(s > NEVER)) return;
     i64 at = g.number(row);
     p = expf(s - lse[at]);
-    ds = p * (dot<D>(dy, v, a.d) - along[at]) * a.scale;
+    ds = p * (dyv - along[at]) * a.scale;
 }
 
 template <int D>
@@ -53,17 +52,12 @@ DEVICE void gradQ(const Scores& a, const Heads& dy, const Heads& q, const Heads&
         load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
         load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
         __syncthreads();
+float qk[OWN], dyv[OWN], p[OWN], ds[OWN];
+        dots(qk, qs, warp * OWN, ks, lane, a.d);
+        dots(dyv, dys, warp * OWN, vs, lane, a.d);
 #pragma unroll
-        for (int o = 0; o < OWN; o++) {
-            int r = warp * OWN + o;
-            float p, ds;
-            pair<D>(g, qs.rows[r], ks.rows[lane], dys.rows[r], vs.rows[lane], lse, along, r0 + r, k0 + lane, p, ds);
-            for (int j = 0; j < KEYS; j++) {
-                float dsj = __shfl_sync(ALL_LANES, ds, j);
-#pragma unroll
-                for (int i = 0; i < D / WARP; i++) sum[o][i] = fmaf(dsj, ks.rows[j][lane + WARP * i], sum[o][i]);
-            }
-        }
+        for (int o = 0; o < OWN; o++) pair(g, qk[o], dyv[o], lse, along, r0 + warp * OWN + o, k0 + lane, p[o], ds[o]);
+        add(sum, ds, ks, lane);
     }
 #pragma unroll
     for (int o = 0; o < OWN; o++) {
@@ -91,20 +85,13 @@ DEVICE void gradKv(const Scores& a, const Heads& dy, const Heads& q, const Heads
         load<D>(qs, q.data, q.type, a.d, [&](int r) { return g.rowOf(q, r0 + r); });
         load<D>(dys, dy.data, dy.type, a.d, [&](int r) { return g.rowOf(dy, r0 + r); });
         __syncthreads();
+float qk[OWN], dyv[OWN], p[OWN], ds[OWN];
+        dots(qk, ks, warp * OWN, qs, lane, a.d);
+        dots(dyv, vs, warp * OWN, dys, lane, a.d);
 #pragma unroll
-        for (int o = 0; o < OWN; o++) {
-            int key = warp * OWN + o;
-            float p, ds;
-            pair<D>(g, qs.rows[lane], ks.rows[key], dys.rows[lane], vs.rows[key], lse, along, r0 + lane, k0 + key, p, ds);
-            for (int j = 0; j < KEYS; j++) {
-                float pj = __shfl_sync(ALL_LANES, p, j), dsj = __shfl_sync(ALL_LANES, ds, j);
-#pragma unroll
-                for (int i = 0; i < D / WARP; i++) {
-                    sumV[o][i] = fmaf(pj, dys.rows[j][lane + WARP * i], sumV[o][i]);
-                    sumK[o][i] = fmaf(dsj, qs.rows[j][lane + WARP * i], sumK[o][i]);
-                }
-            }
-        }
+        for (int o = 0; o < OWN; o++) pair(g, qk[o], dyv[o], lse, along, r0 + lane, k0 + warp * OWN + o, p[o], ds[o]);
+        add(sumV, p, dys, lane);
+        add(sumK, ds, qs, lane);
     }
 #pragma unroll
     for (int o = 0; o < OWN; o++) {
