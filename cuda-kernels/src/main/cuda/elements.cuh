@@ -38,6 +38,14 @@ DEVICE i64 placeOf(const Operand& o, i64 position) {
 
 DEVICE float ofBits(u32 bits) { return __uint_as_float(bits); }
 
+// Read at once.
+struct __align__(16) Unit {
+    u32 parts[4];
+};
+struct __align__(8) HalfUnit {
+    u32 parts[2];
+};
+
 DEVICE float bf16ToFloat(u16 bits) { return ofBits(u32(bits) << 16); }
 
 // To nearest, ties to even; a NaN stays one.

@@ -5,7 +5,7 @@
 // Of two F32 matrices the six pairs with i + j <= 2 are summed, the smallest first; the others are below an F32's last bit. With a weight in bf16 three pairs do.
 //
 // A block of 8 warps makes a tile of 128 x 128, each warp 64 x 32 of it, in steps of 32 along k; three steps are under way at once (cp.async), each of which takes 20 KiB of shared memory. Per
-// step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 131,072 multiply-adds for 12 KiB from shared memory.
+// step a warp loads 6 matrices of 16 x 16 twice for 32 mma, 65,536 multiply-adds for 6 KiB from shared memory.
 //
 // Tensor cores cut what they add to 24 bits or so, always towards zero (Fasi et al. 2021, doi:10.7717/peerj-cs.330): of the largest pair no more than 64 terms are left to them, then the rest is added as F32.
 //

@@ -11,33 +11,25 @@
 //
 // A block of 4 warps makes a tile of 64 x 64, each warp 32 x 32 of it, in steps of 32 along k. Each thread holds 16 codes of the next step in registers while the warps multiply. Per 16 of k a warp loads 12 matrices of 16 x 16
 // for 48 mma, 98,304 multiply-adds for 6 KiB from shared memory.
-#include "elements.cuh"
 #include "planes.cuh"
 #include "quantised.cuh"
 
-constexpr int TILE = 64, DEPTH = 32, THREADS = 128, PLANES = 3;
+constexpr int TILE = 64, DEPTH = 32, THREADS = 128;
 
 // 16 numbers of a row of w from a multiple of 16 on: of one block, with one scale.
 constexpr int CHUNK = 16;
-
-struct __align__(16) Sixteen {
-    u32 parts[4];
-};
-struct __align__(8) Eight {
-    u32 parts[2];
-};
 
 struct Q8 {
     const signed char* q;
     const float* scales;
 
     struct Chunk {
-        Sixteen codes;
+        Unit codes;
         float scale;
-        DEVICE float code(int i, const float*) const { return float((signed char)(codes.parts[i / 4] >> 8 * (i % 4) & 255)); }
+        DEVICE float code(int i, const float*) const { return q8Code(codes.parts, i); }
     };
     DEVICE Chunk read(i64 row, int column, int columns) const {
-        return {*reinterpret_cast<const Sixteen*>(q + row * columns + column), scales[row * ((columns + 31) / 32) + column / 32]};
+        return {*reinterpret_cast<const Unit*>(q + row * columns + column), scales[row * ((columns + 31) / 32) + column / 32]};
     }
 };
 
@@ -46,13 +38,13 @@ struct Nf4 {
     Absmax absmax;
 
     struct Chunk {
-        Eight codes;
+        HalfUnit codes;
         float scale;
         DEVICE float code(int i, const float* values) const { return values[codes.parts[i / 8] >> 8 * (i % 8 / 2) + 4 * (1 - i % 2) & 15]; }
     };
     DEVICE Chunk read(i64 row, int column, int columns) const {
         i64 i = row * columns + column;
-        return {*reinterpret_cast<const Eight*>(codes + i / 2), absmax.at(i / 64)};
+        return {*reinterpret_cast<const HalfUnit*>(codes + i / 2), absmax.at(i / 64)};
     }
 };
 
@@ -61,17 +53,9 @@ template <int WEIGHTS> struct Stage {
     float scale[TILE];
 };
 
-DEVICE void split(float x, u16 (&to)[1]) { to[0] = floatToBf16(x); }
-DEVICE void split(float x, u16 (&to)[PLANES]) {
-#pragma unroll
-    for (int p = 0; p < PLANES; p++) {
-        to[p] = floatToBf16(x);
-        x -= bf16ToFloat(to[p]);
-    }
-}
-
 // IS_NT: w is [n, k], not [k, n]. IS_SCALED_AFTER: w's codes are multiplied, and the sum of a step with their scale.
 template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Planes& x, const W& w, float* c, int m, int n, int k) {
+    static_assert(!IS_SCALED_AFTER || DEPTH == 32, "a step is a block of Q8");
     constexpr int WEIGHTS = IS_SCALED_AFTER ? 1 : PLANES;
     DYNAMIC_SHARED(Stage<WEIGHTS>, stages);
     SHARED(float, values, [16]);
@@ -88,16 +72,15 @@ template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Plan
     auto unpack = [&](const typename W::Chunk& chunk, Stage<WEIGHTS>& s) {
 #pragma unroll
         for (int i = 0; i < CHUNK; i++) {
-            float code = chunk.code(i, values);
-            u16 parts[WEIGHTS];
-            split(IS_SCALED_AFTER ? code : chunk.scale * code, parts);
+            float code = chunk.code(i, values), left = IS_SCALED_AFTER ? code : chunk.scale * code;
 #pragma unroll
-            for (int p = 0; p < WEIGHTS; p++) s.w[p][IS_NT ? own : own + i][IS_NT ? term + i : term] = parts[p];
+            for (int p = 0; p < WEIGHTS; p++) s.w[p][IS_NT ? own : own + i][IS_NT ? term + i : term] = takePlane(left);
         }
         if (IS_SCALED_AFTER && term == 0) s.scale[own] = chunk.scale;
     };
     auto begin = [&](int step) {
-        for (int p = 0; p < x.count; p++) loadTile<TILE, DEPTH, THREADS>(stages[step % 2].x[p], x.first + p * x.plane, x.pitch, i0, m, step * DEPTH, k);
+#pragma unroll
+        for (int p = 0; p < PLANES; p++) loadTile<TILE, DEPTH, THREADS>(stages[step % 2].x[p], x.first + p * x.plane, x.pitch, i0, m, step * DEPTH, k);
         ptx::copy_commit();
     };
 
@@ -120,9 +103,8 @@ template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Plan
             u32 a[PLANES][2][4], b[WEIGHTS][4][2];
 #pragma unroll
             for (int p = 0; p < PLANES; p++)
-                if (p < x.count)
 #pragma unroll
-                    for (int i = 0; i < 2; i++) ptx::ldmatrix(a[p][i], &s.x[p][wi + 16 * i + lane % 16][k0 + lane / 16 * 8]);
+                for (int i = 0; i < 2; i++) ptx::ldmatrix(a[p][i], &s.x[p][wi + 16 * i + lane % 16][k0 + lane / 16 * 8]);
 #pragma unroll
             for (int p = 0; p < WEIGHTS; p++)
 #pragma unroll
@@ -138,7 +120,7 @@ template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Plan
             for (int order = PLANES - 1; order >= 0; order--)        // the smallest first
 #pragma unroll
                 for (int q = 0; q < WEIGHTS; q++)
-                    if (q <= order && order - q < x.count)
+                    if (q <= order)
 #pragma unroll
                         for (int i = 0; i < 2; i++)
 #pragma unroll

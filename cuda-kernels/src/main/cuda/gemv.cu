@@ -14,10 +14,6 @@
 
 constexpr int MOST_ROWS = 8;
 
-struct __align__(16) Unit {
-    u32 parts[4];
-};
-
 DEVICE void widen(const Unit& u, float (&to)[4], float) {
 #pragma unroll
     for (int i = 0; i < 4; i++) to[i] = ofBits(u.parts[i]);
@@ -103,7 +99,7 @@ template <int ROWS> DEVICE void gemvQ8(const float* x, const signed char* q, con
         Unit u = *reinterpret_cast<const Unit*>(own + k0);
         float s = scales[k0 / 32];
 #pragma unroll
-        for (int i = 0; i < 16; i++) to[i] = s * float((signed char)(u.parts[i / 4] >> 8 * (i % 4) & 255));
+        for (int i = 0; i < 16; i++) to[i] = s * q8Code(u.parts, i);
     });
     dots<ROWS, 1>(sum, x, rows, k, whole, k, lane, [&](int k0, float (&to)[1]) { to[0] = scales[k0 / 32] * float(own[k0]); });
     finish(sum, y, After{nullptr, 1}, 0, rows, n, row, lane);

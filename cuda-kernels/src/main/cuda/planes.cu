@@ -4,7 +4,7 @@
 //
 // x: a batch of [rows, columns] of F32, BF16 or F16, of any strides; planes: count x batch x [rows, pitch], zeros beyond the columns. Three planes hold all 24 bits of an F32, two all 11 of an F16, one a BF16.
 // x is read once, 2 bytes written per element and plane. By way of a tile in shared memory, so that both sides are touched along what lies together.
-#include "elements.cuh"
+#include "planes.cuh"
 
 constexpr int TILE = 32;
 
@@ -24,11 +24,6 @@ KERNEL(256, planes, (const __grid_constant__ Operand first, i64 row, i64 column,
     for (int i = ty; i < TILE; i += 8) {
         if (i0 + i >= rows || j0 + tx >= pitch) continue;
         float left = tile[i][tx];
-        for (int p = 0; p < count; p++) {
-            u16 bits = floatToBf16(left);
-            planes[p * plane + i64(i0 + i) * pitch + j0 + tx] = bits;
-            float rest = left - bf16ToFloat(bits);
-            left = rest == rest ? rest : 0.f;                        // of an infinity nothing is left
-        }
+        for (int p = 0; p < count; p++) planes[p * plane + i64(i0 + i) * pitch + j0 + tx] = takePlane(left);
     }
 }

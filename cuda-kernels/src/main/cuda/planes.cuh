@@ -1,13 +1,22 @@
 // Matrices as sums of bf16 ones (planes.cu) on their way into shared memory.
 #pragma once
-#include "kernel.cuh"
+#include "elements.cuh"
+
+constexpr int PLANES = 3;                                            // of an F32
+
+// The next plane of a number, of which it leaves the rest.
+DEVICE u16 takePlane(float& left) {
+    u16 bits = floatToBf16(left);
+    float rest = left - bf16ToFloat(bits);
+    left = rest == rest ? rest : 0.f;                                // of an infinity nothing is left
+    return bits;
+}
 
 struct Planes {
     const u16* first;
     i64 plane;                                                       // elements from plane to plane
     i64 batch;                                                       // from matrix to matrix
     int pitch;                                                       // from row to row
-    int count;
 };
 
 // Rows [r0, r0 + ROWS) and columns [k0, k0 + DEPTH) of one plane, zeros beyond it, by all threads of a block. Rows of the tile are 16 bytes longer than what they hold, so that the eight addresses of an

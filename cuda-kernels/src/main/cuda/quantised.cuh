@@ -1,4 +1,4 @@
-// The numbers that codes stand for. Meaning: Nf4.java.
+// The numbers that codes stand for. Meaning: Q8MatMul.java, Nf4.java.
 #pragma once
 #include "kernel.cuh"
 
@@ -7,6 +7,9 @@ DEVICE float nf4Value(int code) {
                             0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.f};
     return values[code];
 }
+
+// Number i of those that lie in words one after another.
+DEVICE float q8Code(const u32* words, int i) { return float((signed char)(words[i / 4] >> 8 * (i % 4) & 255)); }
 
 // Scales of blocks: F32 as they are, or codes of 8 bits, `dynamic` the 256 numbers they stand for.
 struct Absmax {

@@ -2,10 +2,12 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <vector>
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 // ---- driver.cpp ----
 extern "C" int emulation_submit(void* stream, int (*f)(void*), void* argument);
+extern "C" float emulation_tensor_core_sum(const float* a, const float* b, int terms);
 extern "C" int emulation_range(uint64_t address, size_t bytes, int isWritten);
 
 namespace {
@@ -46,10 +48,13 @@ struct Product {
         if (!isThere(z, n, m, ldc, 4, true)) return false;
         for (int j = 0; j < n; j++)
             for (int i = 0; i < m; i++) {
-                double sum = 0;
-                for (int l = 0; l < k; l++) sum += double(get(x, transposeA ? size_t(i) * lda + l : size_t(l) * lda + i)) * get(y, transposeB ? size_t(l) * ldb + j : size_t(j) * ldb + l);
+                std::vector<float> p(size_t(k + 7) / 8 * 8), q(p.size());
+                for (int l = 0; l < k; l++) {
+                    p[l] = get(x, transposeA ? size_t(i) * lda + l : size_t(l) * lda + i);
+                    q[l] = get(y, transposeB ? size_t(l) * ldb + j : size_t(j) * ldb + l);
+                }
                 float& to = reinterpret_cast<float*>(z)[size_t(j) * ldc + i];
-                to = float(alpha * sum + (beta != 0 ? double(beta) * to : 0));
+                to = alpha * emulation_tensor_core_sum(p.data(), q.data(), int(p.size())) + (beta != 0 ? beta * to : 0);
             }
         return true;
     }

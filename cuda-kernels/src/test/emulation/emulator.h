@@ -67,6 +67,6 @@ void beginUnits();
 bool hasTransfers();
 void runTransfer();
 void checkProductsAreMade();                        // when a thread exits
-extern bool progress, isQuiet;                     // isQuiet: all that may come before the products that are waited for has
+extern bool progress, isQuiet;                      // isQuiet: all that may come before the products that are waited for has
 
 }  // namespace emulation

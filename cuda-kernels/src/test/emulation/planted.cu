@@ -1,5 +1,4 @@
 // Kernels with a bug each: the checked build of the emulator must find them. See PlantedBugsTest.java.
-#define SHARED_ALIGNMENT 1024
 #include "kernel.cuh"
 
 KERNEL(64, planted_missing_barrier, (const float* x, float* y)) {

@@ -110,10 +110,13 @@ float tensorCoreSum(float c, const float* a, const float* b, int terms) {
         for (double p : product) sum += int64_t(p * toUnits);
         double exact = std::ldexp(double(sum), exponent);
         c = float(exact);
+        if (!std::isfinite(c)) continue;
         if (fabs(double(c)) > fabs(exact)) c = std::nextafterf(c, 0.f);
     }
     return c;
 }
+
+extern "C" __attribute__((visibility("default"))) float emulation_tensor_core_sum(const float* a, const float* b, int terms) { return tensorCoreSum(0, a, b, terms); }
 
 // ---- groups of four warps, and their tensor core: a product happens when the group waits for it, after all copies that may come before ----
 struct Product {
@@ -132,7 +135,7 @@ static Group groups[MAX_THREADS / 128];
 
 static Group& ownGroup() { return groups[current->number / 128]; }
 
-void groupCollective(Collective op, int line) {
+static void groupCollective(Collective op, int line) {
     unsigned number = current->number / 128;
     Group& g = groups[number];
     if (g.arrived && (g.op != op || g.line != line)) fail("divergence in a warpgroup: lines %d and %d", g.line, line);
@@ -166,7 +169,7 @@ void productLater(float* d, uint64_t a, uint64_t b, int line) {
     groupCollective(
         [](Thread** lane, unsigned) {
             Asked& first = lane[0]->argument<Asked>();
-            if (!ownGroup().isFenced) fail("wgmma: no wgmma.fence since registers were last touched");
+            if (!ownGroup().isFenced) fail("wgmma: no wgmma.fence since the last wgmma.wait_group");
             if (first.a >> 62 != 1 || first.b >> 62 != 1) fail("wgmma: a descriptor does not say that its tile is swizzled in 128 bytes");
             Product p = {{}, first.a, first.b};
             for (int i = 0; i < 128; i++) {

@@ -37,7 +37,7 @@ final class MatMulKernels {
             WGMMA = CudaKernel.declareShared("gemm_wgmma", 4 * 2 * 128 * 64 * 2, TENSOR_MAP, TENSOR_MAP, STEPS, STEPS, POINTER, AFTER,
                     I32, I32, I32, I32, I32);
     private static final Map<DType, CudaKernel> GEMV_1 = gemv("_1"), GEMV_8 = gemv("_8");
-    static final int MOST_BLOCKS = 65_535;
+    private static final int MOST_BLOCKS = 65_535;
 
     /// From how many rows, columns and terms on tensor cores make a product.
     private static final int LEAST_ROWS = 32, LEAST_COLUMNS = 32, LEAST_TERMS = 16;
@@ -111,7 +111,7 @@ final class MatMulKernels {
                         rows(a, b, out, after);
                     } else
                 if (out.dtype() == DType.F32 && m >= LEAST_ROWS && n >= LEAST_COLUMNS && k >= LEAST_TERMS && batch.size() <= MOST_BLOCKS
-                        && Math.max(m, n) <= 32L * MOST_BLOCKS) {
+                        && Math.max(m, n) <= Planes.MOST_ROWS) {
                             onTensorCores(a, b.transposed(), out, batch, after);
                         } else {
                             tiles(a, b, out, batch, after);
@@ -180,8 +180,8 @@ final class MatMulKernels {
         return device.capability() == 90 && device.driver().hasTensorMaps() && device.has(WGMMA);
     }
 
-    /// Whether large products are made by something faster than `mma.sync`.
-    static boolean isFasterThanMma(Device device) {
+    /// Whether a device has something faster for large products than `mma.sync`.
+    static boolean hasFasterThanMma(Device device) {
         return device.blas().isPresent() || hasWgmma(device);
     }
 

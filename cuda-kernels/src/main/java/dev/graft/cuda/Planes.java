@@ -20,6 +20,9 @@ import java.lang.foreign.MemorySegment;
 /// @param pitch numbers from row to row
 /// @param rows of each matrix
 record Planes(Temporary memory, long address, int count, long plane, long batch, int pitch, int rows) implements AutoCloseable {
+    /// Rows of a matrix that one launch splits: tiles of 32 along a grid's second axis.
+    static final int MOST_ROWS = 32 * 65_535;
+
     /// As `Planes` has it (planes.cuh).
     static final Parameter STRUCT = Parameter.struct(32);
 
@@ -55,7 +58,7 @@ record Planes(Temporary memory, long address, int count, long plane, long batch,
         to.set(JAVA_LONG, 8, plane);
         to.set(JAVA_LONG, 16, batch);
         to.set(JAVA_INT, 24, pitch);
-        to.set(JAVA_INT, 28, count);
+        to.set(JAVA_INT, 28, 0);
     }
 
     /// Whether all rows there are lie at equal distances, as a tensor map has it.

@@ -19,7 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.Consumer;
 
-/// Launches gemv.cu and gemm_quantised.cu with weights in few bits, and quantised.cu where they are made F32 first: whole, as rows of odd length are and those of many products.
+/// Launches gemv.cu and gemm_quantised.cu with weights in few bits, and quantised.cu where they are made F32 first, whole: those whose rows are no multiple of 16 numbers (Q8) or 64 (NF4), and where many rows are multiplied.
 final class QuantisedKernels {
     private static final Parameter ABSMAX = Parameter.struct(40);
     private static final CudaKernel Q8 = CudaKernel.declare("q8_dequantize", POINTER, POINTER, POINTER, I64, I32),
@@ -32,9 +32,9 @@ final class QuantisedKernels {
             GEMM_NF4_NT = gemm("gemm_nf4_nt", 3, ABSMAX), GEMM_NF4_NN = gemm("gemm_nf4_nn", 3, ABSMAX);
     private static final int TILE = 64, FEW_ROWS = MatMulKernels.FEW_ROWS;
 
-    /// From how many rows on a weight is made F32, if there is a faster product than by mma.sync then. Counted for an H200, not measured: 15 bytes more are moved for each number of the weight, 3 ps, and
-    /// the six products of bf16 take 9 fs less for each row (790 TFLOP/s beside 490).
-    private static final int MANY_ROWS = 512;
+    /// From how many rows on a weight is made F32, if there is a faster product than by `mma.sync` then. Counted for an H200, not measured: 15 bytes more are moved for each number of the weight, 3.1 ps, and
+    /// the six products of bf16 take 9 fs less for each row (790 TFLOP/s beside 490); so 340 rows, in whole tiles. With Q8 a layer needs but three products, which are never slower than six that are faster.
+    private static final int MANY_ROWS = 384;
 
     private QuantisedKernels() {
     }
@@ -47,13 +47,14 @@ final class QuantisedKernels {
 
     static void q8MatMul(Q8MatMul op, List<View> in, List<View> out) {
         View x = in.get(0), q = in.get(1), scale = in.get(2), y = out.getFirst();
+        if (y.size() == 0) return;
         Device device = Temporary.device(y);
         int n = q.dim(0), k = q.dim(1), rows = Math.toIntExact(x.rows());
         boolean isOfChunks = k % 16 == 0 && Launch.address(q) % 16 == 0;
-        if (op.transposed() && rows <= FEW_ROWS && rows > 0) {
+        if (op.transposed() && rows <= FEW_ROWS) {
             (rows == 1 ? GEMV_Q8_1 : GEMV_Q8_8).on(device).pointer(x).pointer(q).pointer(scale).pointer(y).i32(rows).i32(n).i32(k)
                     .run(Math.ceilDiv(n, 8), 1, 1, 256);
-        } else if (isOfChunks && (op.transposed() ? isFused(rows) : isFused(rows, device))) {
+        } else if (isOfChunks && canFuse(x) && (op.transposed() || !isUnpackingFaster(rows, device))) {
             fused(op.transposed() ? GEMM_Q8_NT : GEMM_Q8_NN, x, launch -> launch.pointer(q).pointer(scale), y);
         } else {
             try (Temporary w = Temporary.of(device, new Spec(q.shape(), DType.F32))) {
@@ -65,15 +66,16 @@ final class QuantisedKernels {
 
     static void nf4MatMul(Nf4MatMul op, List<View> in, List<View> out) {
         View x = in.get(0), y = out.getFirst();
+        if (y.size() == 0) return;
         Device device = Temporary.device(y);
         List<View> weight = in.subList(1, in.size());
         int rows = Math.toIntExact(x.rows());
         boolean isOfBlocks = op.cols() % Nf4.BLOCK == 0;
-        if (op.transposed() && rows <= FEW_ROWS && rows > 0 && isOfBlocks) {
+        if (op.transposed() && rows <= FEW_ROWS && isOfBlocks) {
             Launch launch = (rows == 1 ? GEMV_NF4_1 : GEMV_NF4_8).on(device).pointer(x).pointer(weight.getFirst());
             write(launch, device, weight);
             launch.pointer(y).i32(rows).i32(op.rows()).i32(op.cols()).run(Math.ceilDiv(op.rows(), 8), 1, 1, 256);
-        } else if (isOfBlocks && Launch.address(weight.getFirst()) % 8 == 0 && isFused(rows, device)) {
+        } else if (isOfBlocks && Launch.address(weight.getFirst()) % 8 == 0 && canFuse(x) && !isUnpackingFaster(rows, device)) {
             fused(op.transposed() ? GEMM_NF4_NT : GEMM_NF4_NN, x, launch -> write(launch.pointer(weight.getFirst()), device, weight), y);
         } else {
             try (Temporary w = Temporary.of(device, Spec.of(DType.F32, op.rows(), op.cols()))) {
@@ -83,12 +85,13 @@ final class QuantisedKernels {
         }
     }
 
-    private static boolean isFused(int rows) {
-        return rows > 0 && rows <= TILE * MatMulKernels.MOST_BLOCKS / 2;
+    /// Whether a weight of aligned rows can be multiplied as it is.
+    private static boolean canFuse(View x) {
+        return x.dim(-1) > 0 && x.rows() <= Planes.MOST_ROWS;
     }
 
-    private static boolean isFused(int rows, Device device) {
-        return isFused(rows) && (rows < MANY_ROWS || !MatMulKernels.isFasterThanMma(device));
+    private static boolean isUnpackingFaster(int rows, Device device) {
+        return rows >= MANY_ROWS && MatMulKernels.hasFasterThanMma(device);
     }
 
     private static void fused(CudaKernel kernel, View x, Consumer<Launch> weight, View y) {

@@ -99,7 +99,7 @@ class PlantedBugsTest {
                 Arguments.of("misaligned", "not aligned as its swizzle asks"), Arguments.of("without_fence", "no wgmma.fence"),
                 Arguments.of("without_product_wait", "wait_group is missing"),
                 Arguments.of("arriving_too_early", "TMA: overwrites shared memory that a product under way still reads"),
-                Arguments.of("not_swizzled", "descriptor"));
+                Arguments.of("not_swizzled", "swizzled in 128 bytes"));
     }
 
     @ParameterizedTest
@@ -112,23 +112,29 @@ class PlantedBugsTest {
     @Test
     void aTileWithoutABugIsMultiplied() {
         launchTile("right");
-        assertThat(read(y)).startsWith(32);                                      // of ones: two products of 16 terms
+        float[] sums = read(y);                                                  // of thread t: the first column, row t / 4 and 16 more for each warp
+        for (int t = 0; t < 64; t++) {
+            int row = t / 32 * 16 + t % 32 / 4, column = t % 4 * 2;
+            float expected = 0;
+            for (int k = 0; k < 16; k++) expected += 2 * at(row, k) * at(column, k);
+            assertThat(sums[t]).as("thread " + t).isEqualTo(expected);
+        }
     }
 
     /// Work on a stream is done as late as CUDA allows: who reads too early sees what was there before.
     @Test
     void aMissingSynchronisationIsFound() {
         Emulator.open().say("GRAFT_EMULATION_STREAMS", "lazy");
-        PanamaDriver lazy = new PanamaDriver(System.getProperty("graft.cuda.driver"));
-        MemorySegment read = lazy.allocateHost(256);
+        new PanamaDriver(System.getProperty("graft.cuda.driver"));               // to be initialised is when the driver heeds that
+        MemorySegment read = driver.allocateHost(256);
         try {
             read.fill((byte) 0);
-            lazy.copyToHost(read, x, 256, stream);
+            driver.copyToHost(read, x, 256, stream);
             assertThat(read.getAtIndex(ValueLayout.JAVA_FLOAT, 5)).isZero();
-            lazy.synchronize(stream);
+            driver.synchronize(stream);
             assertThat(read.getAtIndex(ValueLayout.JAVA_FLOAT, 5)).isEqualTo(5);
         } finally {
-            lazy.freeHost(read);
+            driver.freeHost(read);
             Emulator.open().clear();
             new PanamaDriver(System.getProperty("graft.cuda.driver"));
         }
@@ -143,13 +149,19 @@ class PlantedBugsTest {
         }
     }
 
+    /// A number of the tile: small and whole, so that sums of products are exact.
+    private static int at(int row, int k) {
+        return (row * 7 + k * 3) % 11 - 5;
+    }
+
     private void launchTile(String bug) {
         int bytes = 128 * 64 * 2;
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment ones = arena.allocate(bytes);
-            for (int i = 0; i < bytes / 2; i++) ones.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) 0x3f80);      // in bf16
+            MemorySegment numbers = arena.allocate(bytes);
+            for (int i = 0; i < bytes / 2; i++)
+                numbers.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(at(i / 64, i % 64)) >>> 16));      // in bf16
             long tile = driver.allocate(bytes);
-            driver.copyToDevice(tile, ones, bytes, stream);
+            driver.copyToDevice(tile, numbers, bytes, stream);
             MemorySegment arguments = arena.allocate(136, 64);
             driver.encodeTensorMap(arguments, tile, 128, 64, 128, 128, 64);
             arguments.set(ValueLayout.JAVA_LONG, 128, y);

@@ -34,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/// Models in folders: loading in every form, what does not fit, saving.
+/// Models in folders: loading, what does not fit, saving.
 class ModelFilesTest {
     private static final int[][] IDS = {{5, 17, 80, 3}, {1, 2, 95, 44}};
 

@@ -17,7 +17,7 @@ import org.openjdk.jmh.annotations.Setup;
 /// ```
 public class DispatchBench extends OpBench {
     public enum Kind {
-        /// To the last sum: a chain, one launch for 24.
+        /// To the last sum: a chain, one launch for 16.
         ADD,
         /// One launch.
         RMS_NORM,
