@@ -120,12 +120,14 @@ final class CudaBuild {
         String said = run(nvcc, NVCC, TARGETS,
                 List.of("-fatbin", "--compress-mode=size", "-Xptxas", "-v", "-o", fatbin.toString(), file.toString()));
         said.lines().filter(l -> l.contains("warning") || l.contains("serialized")).forEach(System.out::println);
-        run(nvcc, NVCC, List.of("-ptx", "-gencode=arch=compute_80,code=compute_80", "-o", ptx.toString(), file.toString()));
-        // What kernels for compute capability 8.0 need of PTX is as old as CUDA 11: drivers of that time take it, too. The assembler is asked whether that is so.
-        Files.writeString(ptx, Files.readString(ptx).replaceFirst("\\.version \\d+\\.\\d+", ".version 7.0")
+        // What kernels for compute capability 8.0 need of PTX is as old as CUDA 11, what Hopper's own need as old as 12.0: drivers of that time take it, too. The assembler is asked whether that is so.
+        boolean isOfHopper = Files.readString(file).contains("#ifdef HAS_WGMMA");
+        String chip = isOfHopper ? "90a" : "80", virtual = "compute_" + chip;
+        run(nvcc, NVCC, List.of("-ptx", "-gencode=arch=" + virtual + ",code=" + virtual, "-o", ptx.toString(), file.toString()));
+        Files.writeString(ptx, Files.readString(ptx).replaceFirst("\\.version \\d+\\.\\d+", isOfHopper ? ".version 8.0" : ".version 7.0")
                 .replaceAll("(?m)^\\s*\\.pragma \"used_bytes_mask[^\"]*\";\\R", ""));                // of 8.3, a hint
         run(nvcc.resolveSibling("ptxas"),
-                List.of("-O0", "-arch=sm_80", "-o", work.resolve(name + ".assembled").toString(), ptx.toString()));
+                List.of("-O0", "-arch=sm_" + chip, "-o", work.resolve(name + ".assembled").toString(), ptx.toString()));
         Files.writeString(usage, usage(name, said));
         return null;
     }

@@ -57,11 +57,13 @@ KERNEL(384, gemm_wgmma, (const __grid_constant__ TensorMap aMap, const __grid_co
     for (int step = 0; step < steps; step++) {
         int i = step % STAGES;
         ptx::mbarrier_wait(&barriers.full[i], step / STAGES & 1);
+        ptx::wgmma_hold(part);
         ptx::wgmma_fence();
 #pragma unroll
         for (int k0 = 0; k0 < DEPTH; k0 += 16) ptx::wgmma_m64n128k16(part, ptx::descriptor(stages[i].a + group * 64 * DEPTH + k0), ptx::descriptor(stages[i].b + k0));
         ptx::wgmma_commit();
         ptx::wgmma_wait<0>();
+        ptx::wgmma_hold(part);
         ptx::mbarrier_arrive(&barriers.empty[i]);
         if (step + 1 < large) continue;
 #pragma unroll

@@ -31,39 +31,41 @@ template <class R> DEVICE void load(R (&to)[DEPTH][TILE + 4], const char* x, int
 template <class R, class A> DEVICE void product(const Matrices& a, const Matrices& b, R* c, const A& after, int m, int n, int k, i64 batch, int parts) {
     SHARED(R, as, [DEPTH][TILE + 4]);
     SHARED(R, bs, [DEPTH][TILE + 4]);
-    int i0 = blockIdx.y * TILE, j0 = blockIdx.x * TILE, ti = threadIdx.x / 16 * 4, tj = threadIdx.x % 16 * 4;
+    int j0 = blockIdx.x * TILE, ti = threadIdx.x / 16 * 4, tj = threadIdx.x % 16 * 4;
     int terms = ((k + parts - 1) / parts + DEPTH - 1) / DEPTH * DEPTH;
     for (i64 z = blockIdx.z; z < batch * parts; z += gridDim.z) {
         i64 firstA = placeOf(a.first, z / parts), firstB = placeOf(b.first, z / parts);
         int begin = int(z % parts) * terms, end = begin + terms < k ? begin + terms : k;
-        R sum[4][4] = {};
-        for (int k0 = begin; k0 < end; k0 += DEPTH) {
-            load<R>(as, a.first.data, a.first.type, firstA, a.row, a.column, i0, k0, m, end);
-            load<R>(bs, b.first.data, b.first.type, firstB, b.column, b.row, j0, k0, n, end);
-            __syncthreads();
+        for (int i0 = blockIdx.y * TILE; i0 < m; i0 += gridDim.y * TILE) {
+            R sum[4][4] = {};
+            for (int k0 = begin; k0 < end; k0 += DEPTH) {
+                load<R>(as, a.first.data, a.first.type, firstA, a.row, a.column, i0, k0, m, end);
+                load<R>(bs, b.first.data, b.first.type, firstB, b.column, b.row, j0, k0, n, end);
+                __syncthreads();
 #pragma unroll
-            for (int l = 0; l < DEPTH; l++) {
-                R x[4], y[4];
+                for (int l = 0; l < DEPTH; l++) {
+                    R x[4], y[4];
 #pragma unroll
-                for (int i = 0; i < 4; i++) x[i] = as[l][ti + i];
+                    for (int i = 0; i < 4; i++) x[i] = as[l][ti + i];
 #pragma unroll
-                for (int j = 0; j < 4; j++) y[j] = bs[l][tj + j];
+                    for (int j = 0; j < 4; j++) y[j] = bs[l][tj + j];
 #pragma unroll
-                for (int i = 0; i < 4; i++)
+                    for (int i = 0; i < 4; i++)
 #pragma unroll
-                    for (int j = 0; j < 4; j++) sum[i][j] = fma(x[i], y[j], sum[i][j]);
-            }
-            __syncthreads();
-        }
-        i64 origin = z * m * n;
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-#pragma unroll
-            for (int j = 0; j < 4; j++)
-                if (i0 + ti + i < m && j0 + tj + j < n) {
-                    i64 at = origin + i64(i0 + ti + i) * n + j0 + tj + j;
-                    c[at] = after(sum[i][j], at);
+                        for (int j = 0; j < 4; j++) sum[i][j] = fma(x[i], y[j], sum[i][j]);
                 }
+                __syncthreads();
+            }
+            i64 origin = z * m * n;
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+#pragma unroll
+                for (int j = 0; j < 4; j++)
+                    if (i0 + ti + i < m && j0 + tj + j < n) {
+                        i64 at = origin + i64(i0 + ti + i) * n + j0 + tj + j;
+                        c[at] = after(sum[i][j], at);
+                    }
+        }
     }
 }
 

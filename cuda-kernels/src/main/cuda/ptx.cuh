@@ -67,6 +67,11 @@ DEVICE u64 descriptor(const void* shared) { return tileAt(address(shared)); }
 DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory"); }
 DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;\n" ::: "memory"); }
 template <int N> DEVICE void wgmma_wait() { asm volatile("wgmma.wait_group.sync.aligned %0;\n" ::"n"(N) : "memory"); }
+// Before the fence and after the wait: the compiler may keep what becomes of the sums on its side of them.
+DEVICE void wgmma_hold(float (&d)[64]) {
+#pragma unroll
+    for (int i = 0; i < 64; i++) asm volatile("" : "+f"(d[i])::"memory");
+}
 // d [64, 128] += a [64, 16] b [128, 16]^T of four warps, in bf16 with sums in f32.
 DEVICE void wgmma_m64n128k16(float (&d)[64], u64 a, u64 b) {
     asm volatile(
@@ -80,7 +85,8 @@ DEVICE void wgmma_m64n128k16(float (&d)[64], u64 a, u64 b) {
           "+f"(d[37]), "+f"(d[38]), "+f"(d[39]), "+f"(d[40]), "+f"(d[41]), "+f"(d[42]), "+f"(d[43]), "+f"(d[44]), "+f"(d[45]), "+f"(d[46]), "+f"(d[47]), "+f"(d[48]),
           "+f"(d[49]), "+f"(d[50]), "+f"(d[51]), "+f"(d[52]), "+f"(d[53]), "+f"(d[54]), "+f"(d[55]), "+f"(d[56]), "+f"(d[57]), "+f"(d[58]), "+f"(d[59]), "+f"(d[60]),
           "+f"(d[61]), "+f"(d[62]), "+f"(d[63])
-        : "l"(a), "l"(b));
+        : "l"(a), "l"(b)
+        : "memory");
 }
 #endif
 

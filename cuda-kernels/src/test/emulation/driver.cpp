@@ -177,7 +177,8 @@ CUresult toHost(void* h, CUdeviceptr d, size_t bytes) {
 CUresult onDevice(CUdeviceptr to, CUdeviceptr from, size_t bytes) {
     if (CUresult r = copyRange(reinterpret_cast<void*>(to), bytes, false)) return r;
     if (CUresult r = copyRange(reinterpret_cast<void*>(from), bytes, false)) return r;
-    memmove(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes);
+    if (to < from + bytes && from < to + bytes) return CUDA_ERROR_INVALID_VALUE;      // CUDA promises nothing of a copy onto a part of itself
+    memcpy(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes);
     emulation::copyWritten(reinterpret_cast<void*>(to), reinterpret_cast<void*>(from), bytes);
     return CUDA_SUCCESS;
 }

@@ -92,6 +92,7 @@ inline u64 descriptor(const void* shared) { return tileAt(u32(static_cast<const 
 inline void wgmma_fence(AT_LINE) { emulation::productFence(line); }
 inline void wgmma_commit(AT_LINE) { emulation::productCommit(line); }
 template <int N> inline void wgmma_wait(AT_LINE) { emulation::awaitProducts(N, line); }
+inline void wgmma_hold(float (&)[64]) {}
 inline void wgmma_m64n128k16(float (&d)[64], u64 a, u64 b, AT_LINE) { emulation::productLater(d, a, b, line); }
 
 }  // namespace ptx

@@ -7,6 +7,7 @@ import static dev.graft.cuda.CudaKernel.Parameter.POINTER;
 
 import dev.graft.tensor.backend.View;
 import dev.graft.tensor.op.Cat;
+import java.util.Arrays;
 import java.util.List;
 
 /// Launches copy.cu.
@@ -23,6 +24,19 @@ final class CopyKernels {
     static void copy(View x, View y) {
         Device device = Temporary.device(y);
         if (y.size() == 0) return;
+        if (x.storage() == y.storage()) {                                        // they may overlap
+            if (x.offset() == y.offset() && Arrays.equals(x.strides(), y.strides())) return;
+            try (Temporary between = Temporary.of(device, x.spec())) {
+                copyApart(x, between.view());
+                copyApart(between.view(), y);
+            }
+        } else {
+            copyApart(x, y);
+        }
+    }
+
+    private static void copyApart(View x, View y) {
+        Device device = Temporary.device(y);
         if (x.isContiguous() && y.isContiguous()) device.copy(Launch.address(y), Launch.address(x), y.spec().bytes());
         else if (!transposed(x, y)) COPY.on(device).i32(y.dtype().bytes()).operand(x).operand(y).i64(y.size()).over(y.size());
     }

@@ -109,7 +109,7 @@ final class Device {
     private void use() {
         if (lost != null) throw lost;
         if (!isOpen) open();
-        if (CURRENT.get() == this) return;
+        if (CURRENT.get() == this && !Thread.currentThread().isVirtual()) return;        // a virtual thread may be carried by another one than before
         driver.setContext(context);
         CURRENT.set(this);
     }
@@ -150,6 +150,7 @@ final class Device {
             return;
         }
         synchronized (recording) {
+            use();                                                               // who waited here may be carried by another thread
             first.run();
             then.run();
         }
@@ -158,9 +159,21 @@ final class Device {
     private void guard(Call call) {
         use();
         try {
+            runWithRoom(call);
+        } catch (CudaException e) {
+            throw e.isFatal() ? failed(e) : e;
+        } catch (Recording.WorkLost e) {
+            throw failed(e);
+        }
+    }
+
+    /// The driver takes memory for itself, too, for modules, cuBLAS and graphs: what the pool has in reserve must not keep it from that.
+    private void runWithRoom(Call call) {
+        try {
             call.run();
         } catch (CudaException e) {
-            throw failed(e);
+            if (e.code() != CudaException.OUT_OF_MEMORY || !pool.trim()) throw e;
+            call.run();
         }
     }
 
@@ -189,8 +202,7 @@ final class Device {
         return isOpen ? recording.launched() : 0;
     }
 
-    private RuntimeException failed(CudaException e) {
-        if (!e.isFatal()) return e;
+    private RuntimeException failed(RuntimeException e) {
         lost = new TensorException(this + " (" + name + ") can't be used any more in this process: " + e.getMessage()
                 + ". Its tensors are lost; start again, from the last checkpoint if there is one");
         lost.initCause(e);
@@ -225,7 +237,10 @@ final class Device {
         work(() -> driver.fill(address, (byte) 0, bytes, stream));
     }
 
+    /// @throws IllegalArgumentException if the two overlap, of which CUDA promises nothing
     void copy(long to, long from, long bytes) {
+        if (to == from) return;
+        if (Math.abs(to - from) < bytes) throw new IllegalArgumentException("a copy on a device onto a part of itself");
         settle();
         work(() -> driver.copyOnDevice(to, from, bytes, stream));
     }
@@ -314,8 +329,12 @@ final class Device {
 
     private synchronized long blasHandle(Blas blas) {
         if (blasHandle == 0) {
-            long workspace = pool.allocate(Blas.WORKSPACE, "cublas").address();
-            call(() -> blasHandle = blas.open(stream, workspace));
+            DeviceStorage workspace = pool.allocate(Blas.WORKSPACE, "cublas");
+            try {
+                call(() -> blasHandle = blas.open(stream, workspace.address()));
+            } finally {
+                if (blasHandle == 0) workspace.release();
+            }
         }
         return blasHandle;
     }

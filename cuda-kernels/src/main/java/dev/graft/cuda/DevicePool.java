@@ -28,6 +28,7 @@ final class DevicePool {
     private long reserved;
     private long peak;
     private long allocations;
+    private boolean isTrimming;
 
     /// What live memory is for, in a word, and how much of it there is.
     static final class Holder {
@@ -86,12 +87,20 @@ final class DevicePool {
     }
 
     /// Gives all that is in reserve back to the device.
-    synchronized void trim() {
-        if (reserved == 0) return;
-        device.awaitQuietly();
-        free.forEach((_, addresses) -> addresses.forEach(device::release));
-        free.clear();
-        reserved = 0;
+    ///
+    /// @return whether that was something
+    synchronized boolean trim() {
+        if (reserved == 0 || isTrimming) return false;
+        isTrimming = true;
+        try {
+            device.awaitQuietly();
+            free.forEach((_, addresses) -> addresses.forEach(device::release));
+            free.clear();
+            reserved = 0;
+        } finally {
+            isTrimming = false;
+        }
+        return true;
     }
 
     static long sizeClass(long bytes) {
@@ -103,12 +112,6 @@ final class DevicePool {
 
     private long fresh(long size, long asked) {
         allocations++;
-        try {
-            return device.reserve(size);
-        } catch (CudaException e) {
-            if (e.code() != CudaException.OUT_OF_MEMORY) throw e;
-        }
-        trim();
         try {
             return device.reserve(size);
         } catch (CudaException e) {

@@ -5,12 +5,15 @@ import dev.graft.cuda.driver.Nvrtc;
 import dev.graft.tensor.TensorException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 
 /// The kernels on one device. Each source file is a module of its own, loaded when one of its kernels is first wanted: from machine code for the chip, from PTX that the driver compiles, or, when there was no
 /// compiler where Graft was built, from the source by NVRTC.
 final class KernelImage {
+    private static final long NONE = -1;
+
     private final Device device;
     private final KernelFiles files;
     private final Map<String, String> index;
@@ -26,7 +29,8 @@ final class KernelImage {
     long function(String kernel) {
         String file = index.get(kernel);
         if (file == null) throw new TensorException("there is no CUDA kernel '" + kernel + "' in this build of Graft");
-        return device.driver().function(modules.computeIfAbsent(file, this::load), kernel);
+        long module = modules.computeIfAbsent(file, this::load);
+        return module == NONE ? 0 : device.driver().function(module, kernel);
     }
 
     TensorException missing(String kernel) {
@@ -45,9 +49,13 @@ final class KernelImage {
         } catch (CudaException e) {
             if (e.isFatal() || e.code() == CudaException.OUT_OF_MEMORY) throw e;  // otherwise the driver is older than the machine code, which it says in many ways
         }
+        byte[] ptx = files.image(file, "ptx");
+        boolean isOfHopper = new String(ptx, StandardCharsets.ISO_8859_1).contains(".target sm_90a");
+        if (isOfHopper && device.capability() != 90) return NONE;
         try {
-            return load(files.image(file, "ptx"));
+            return load(ptx);
         } catch (CudaException e) {
+            if (isOfHopper && !e.isFatal() && e.code() != CudaException.OUT_OF_MEMORY) return NONE;     // a driver from before Hopper
             int version = device.driver().version();
             throw new TensorException(
                     "the kernels of %s.cu do not run on %s: they need 8.0 or more and a driver of CUDA 11.4 or newer, this one is of %d.%d (%s)"

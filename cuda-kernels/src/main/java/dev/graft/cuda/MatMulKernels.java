@@ -140,7 +140,7 @@ final class MatMulKernels {
         launch.pointer(out);
         if (out.dtype() == DType.F32) after.write(launch.struct(AFTER));
         launch.i32(a.rows()).i32(b.columns()).i32(a.columns()).i64(batch.size()).i32(parts).run(Math.ceilDiv(b.columns(), 64),
-                Math.ceilDiv(a.rows(), 64), (int) Math.min(batch.size() * parts, MOST_BLOCKS), 256);
+                Math.min(Math.ceilDiv(a.rows(), 64), MOST_BLOCKS), (int) Math.min(batch.size() * parts, MOST_BLOCKS), 256);
     }
 
     /// A product without terms.

@@ -1,5 +1,6 @@
 package dev.graft.cuda;
 
+import dev.graft.cuda.driver.CudaException;
 import dev.graft.cuda.driver.Driver;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -52,14 +53,28 @@ final class Recording {
     synchronized void flush() {
         if (!isCapturing) return;
         isCapturing = false;
-        long graph = driver.endCapture(stream);
         try {
-            driver.launchGraph(ready(graph), stream);
-            launched++;
-        } finally {
-            driver.destroyGraph(graph);
+            long graph = driver.endCapture(stream);
+            try {
+                driver.launchGraph(ready(graph), stream);
+                launched++;
+            } finally {
+                driver.destroyGraph(graph);
+            }
+        } catch (CudaException e) {
+            throw new WorkLost(e);
         }
         piece++;
+    }
+
+    /// What was written down has not run, and its results count as computed: none of them may be used.
+    static final class WorkLost extends RuntimeException {
+        private static final long serialVersionUID = 1;
+
+        WorkLost(CudaException why) {
+            super("work that was recorded as a CUDA graph could not be handed over, " + why.getMessage()
+                    + "; without graphs (-Dgraft.cuda.graphs=false) the driver needs less memory of its own", why);
+        }
     }
 
     private long ready(long graph) {
@@ -67,9 +82,9 @@ final class Recording {
         if (piece == pieces.size()) {
             pieces.add(driver.instantiate(graph));
         } else if (!driver.update(pieces.get(piece), graph)) {
+            long old = pieces.set(piece, driver.instantiate(graph));
             driver.synchronize(stream);                                          // it may still run
-            driver.destroyExecutable(pieces.get(piece));
-            pieces.set(piece, driver.instantiate(graph));
+            driver.destroyExecutable(old);
         }
         return pieces.get(piece);
     }

@@ -139,6 +139,20 @@ class CudaBackendTest {
         }
     }
 
+    /// Of which a copy on the device alone promises nothing.
+    @Test
+    void aTensorIsAssignedToAPartOfItself() {
+        try (var _ = Scope.open(gpu)) {
+            Tensor t = Tensor.range(DType.F32, 100_000), grid = Tensor.range(DType.F32, 64 * 64).reshape(64, 64);
+            t.slice(0, 1, 100_000).assign(t.slice(0, 0, 99_999));
+            assertThat(t.toFloats()).startsWith(0, 0, 1, 2).endsWith(99_997, 99_998);
+            grid.assign(grid.transpose(0, 1));
+            assertThat(grid.toFloats()).startsWith(0, 64, 128).endsWith(64 * 62 + 63, 64 * 63 + 63);
+            grid.assign(grid);
+            assertThat(grid.toFloats()).startsWith(0, 64, 128);
+        }
+    }
+
     @Test
     void theHostCannotReadItsMemory() {
         try (var _ = Scope.open(gpu)) {

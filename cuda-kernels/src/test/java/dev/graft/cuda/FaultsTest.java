@@ -26,6 +26,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// What is said when the driver, the device or its memory fails: each time what is the matter, and never does another backend step in.
@@ -152,7 +153,7 @@ class FaultsTest {
     void aFullDevice() {
         try (var _ = Scope.open(fresh())) {
             Tensor kept = Tensor.ones(Spec.of(DType.F32, 3 << 20));
-            emulator.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY, 4);
+            emulator.fail("cuMemAlloc_v2", CudaException.OUT_OF_MEMORY, 2);
             assertThatThrownBy(() -> Tensor.zeros(Spec.of(DType.F32, 1 << 20, 5))).isInstanceOf(OutOfMemoryError.class)
                     .hasMessageStartingWith("cuda:0 has no memory for a tensor of 20.0 MiB: tensors hold 12.0 MiB")
                     .hasMessageContaining("in 1 blocks of [fill]");
@@ -181,17 +182,39 @@ class FaultsTest {
         }
     }
 
-    /// PTX has no `wgmma`: where machine code was not taken there is `mma`.
-    @Test
-    void aProductOfHoppersOwnThatIsMissing() {
+    /// Of Hopper's own product: a driver older than the machine code takes its PTX, and where that is too new, too, there is `mma`.
+    @ParameterizedTest
+    @CsvSource({"0, 2, 0", "1, 2, 0", "2, 0, 2"})
+    void aProductOfHoppersOwn(int refused, int byWgmma, int byMma) {
+        assumeTrue(CudaBackends.driver(System.getProperty(LIBRARY)).hasTensorMaps(), "needs a binding with tensor maps");
         emulator.say("GRAFT_EMULATION_CAPABILITY", "9.0");
+        String cublas = System.setProperty("graft.cuda.cublas", "none");
         try (var _ = Scope.open(fresh())) {
             Tensor x = Tensor.randn(DType.F32, Shape.of(40, 64), 1).to(DType.BF16),
                     y = Tensor.randn(DType.F32, Shape.of(48, 64), 2).to(DType.BF16);
             float[] expected = x.to(DType.F32).unsqueeze(1).mul(y.to(DType.F32)).sum(2).toFloats();
-            emulator.fail("cuModuleGetFunction", CudaException.NOT_FOUND, 1);
-            assertThat(x.matmulT(y).to(DType.F32).toFloats()).containsExactly(expected, within(0.1f));
-            assertThat(x.matmulT(y).to(DType.F32).toFloats()).containsExactly(expected, within(0.1f));
+            long wgmma = emulator.count("gemm_wgmma"), mma = emulator.count("gemm_mma");
+            if (refused > 0) emulator.fail("cuModuleLoadData", NO_BINARY_FOR_GPU, refused);
+            for (int i = 0; i < 2; i++) assertThat(x.matmulT(y).to(DType.F32).toFloats()).containsExactly(expected, within(0.1f));
+            assertThat(emulator.count("gemm_wgmma") - wgmma).isEqualTo(byWgmma);
+            assertThat(emulator.count("gemm_mma") - mma).isEqualTo(byMma);
+        } finally {
+            if (cublas == null) System.clearProperty("graft.cuda.cublas");
+            else System.setProperty("graft.cuda.cublas", cublas);
+        }
+    }
+
+    /// The driver takes memory for itself when it loads kernels.
+    @Test
+    void memoryInReserveIsGivenBackToTheDriver() {
+        Backend gpu = fresh();
+        try (var _ = Scope.open(gpu)) {
+            Tensor kept = Tensor.ones(Spec.of(DType.F32, 3));
+            Tensor.ones(Spec.of(DType.F32, 1 << 20)).close();
+            gpu.await();
+            emulator.fail("cuModuleLoadData", CudaException.OUT_OF_MEMORY, 1);
+            assertThat(kept.sum().item()).isEqualTo(3);
+            assertThat(gpu.memory().reserved()).isLessThan(1 << 20);
         }
     }
 

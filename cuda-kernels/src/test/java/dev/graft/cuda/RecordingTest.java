@@ -2,13 +2,16 @@ package dev.graft.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.graft.cuda.driver.CudaException;
 import dev.graft.tensor.Backends;
 import dev.graft.tensor.DType;
 import dev.graft.tensor.Scope;
 import dev.graft.tensor.Shape;
 import dev.graft.tensor.Spec;
 import dev.graft.tensor.Tensor;
+import dev.graft.tensor.TensorException;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
@@ -64,6 +67,23 @@ class RecordingTest {
             }
             for (int i = 0; i < 4; i++) assertThat(got.get(i)).containsExactly(expected.get(i));
             assertThat(graphs("some", () -> some(x[1], 2))).isEqualTo(1);
+        }
+    }
+
+    /// What was written down and never ran must not be taken for computed.
+    @Test
+    void workThatCannotBeHandedOverIsNotForgotten() {
+        assumeTrue(Emulator.isThere(), "needs the emulated driver");
+        Emulator emulator = Emulator.open();
+        try (var _ = Scope.open(gpu)) {
+            Tensor x = Tensor.ones(Spec.of(DType.F32, 5));
+            gpu.await();
+            emulator.fail("cuGraphInstantiateWithFlags", CudaException.OUT_OF_MEMORY, 2);
+            assertThatThrownBy(() -> device.together("lost", () -> x.add(x).sum().item())).isInstanceOf(TensorException.class)
+                    .hasMessageContainingAll("can't be used any more", "recorded as a CUDA graph", "cuGraphInstantiate");
+            assertThatThrownBy(x::toFloats).hasMessageContaining("can't be used any more");
+        } finally {
+            emulator.clear();
         }
     }
 

@@ -33,7 +33,7 @@ final class JcublasBlas implements Blas {
     }
 
     private static void check(String call, int status) {
-        if (status != 0) throw new CudaException(call, status, JCublas2.cublasGetStatusString(status));
+        if (status != 0) throw Blas.failed(call, status, JCublas2.cublasGetStatusString(status));
     }
 
     @Override

@@ -41,7 +41,7 @@ final class PanamaBlas implements Blas {
 
     private void call(String name, Call call) {
         int status = result(call);
-        if (status != 0) throw new CudaException(name, status, words(status));
+        if (status != 0) throw Blas.failed(name, status, words(status));
     }
 
     @SuppressWarnings("restricted") // a text of the library's own, which ends with a 0
