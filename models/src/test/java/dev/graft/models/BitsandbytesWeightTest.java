@@ -39,7 +39,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// NF4 in files: converted while loading, written, read again.
 class BitsandbytesWeightTest {
-    private static final int[][] IDS = {{5, 17, 80, 3}, {1, 2, 95, 44}};
     private static final String Q = "model.layers.0.self_attn.q_proj.weight";
 
     @TempDir
@@ -70,16 +69,16 @@ class BitsandbytesWeightTest {
         float[] logits;
         try (CausalLm model = ModelLoader.load(Golden.path(golden), LoadOptions.DEFAULT.withWeights(Weights.NF4))) {
             ModelWriter.save(model, dir);
-            logits = logits(model);
+            logits = Logits.of(model);
         }
         for (Weights form : List.of(Weights.STORED, Weights.NF4)) {
             try (CausalLm again = ModelLoader.load(dir, LoadOptions.DEFAULT.withWeights(form))) {
-                assertThat(logits(again)).isEqualTo(logits);
+                assertThat(Logits.of(again)).isEqualTo(logits);
             }
         }
         try (CausalLm wide = ModelLoader.load(dir, LoadOptions.DEFAULT.withWeights(Weights.F32))) {
             assertThat(wide.parameters().map(p -> p.weight().format())).containsOnly("f32");
-            GoldenTensors.check("widened", logits(wide), logits, 1e-4);
+            GoldenTensors.check("widened", Logits.of(wide), logits, 1e-4);
         }
     }
 
@@ -138,7 +137,7 @@ class BitsandbytesWeightTest {
             assertThat(((Weight.Nf4) weight).isNested()).isFalse();
             float[] dense = weight.dense().toFloats();
             for (int i = 0; i < dense.length; i++) assertThat(dense[i]).isEqualTo(i % 2 == 0 ? 0.5f : -0.5f);
-            logits(model);
+            Logits.of(model);
         }
     }
 
@@ -251,11 +250,5 @@ class BitsandbytesWeightTest {
 
     private static String text(Entry entry) {
         return new String(entry.bytes().toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8);
-    }
-
-    private static float[] logits(CausalLm model) {
-        try (var _ = Scope.open()) {
-            return model.logits(Inputs.of(IDS)).toFloats();
-        }
     }
 }

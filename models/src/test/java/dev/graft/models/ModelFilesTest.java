@@ -36,8 +36,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Models in folders: loading, what does not fit, saving.
 class ModelFilesTest {
-    private static final int[][] IDS = {{5, 17, 80, 3}, {1, 2, 95, 44}};
-
     @TempDir
     Path dir;
 
@@ -53,10 +51,10 @@ class ModelFilesTest {
 
     @Test
     void halfPrecisionFilesLoadAsF32WithoutLoss() {
-        float[] kept = logits(ModelLoader.load(Golden.path("formats/llama-bf16-sharded")));
+        float[] kept = Logits.ofOnce(ModelLoader.load(Golden.path("formats/llama-bf16-sharded")));
         CausalLm wide = ModelLoader.load(Golden.path("formats/llama-bf16-sharded"), LoadOptions.DEFAULT.withWeights(Weights.F32));
         assertThat(wide.parameters().map(p -> p.weight().format())).containsOnly("f32");
-        GoldenTensors.check("logits", logits(wide), kept, 1e-5);
+        GoldenTensors.check("logits", Logits.ofOnce(wide), kept, 1e-5);
     }
 
     @Test
@@ -119,13 +117,13 @@ class ModelFilesTest {
 
     @Test
     void oldRotaryBuffersAndARepeatedTiedHeadArePassedOver() throws IOException {
-        float[] expected = logits(ModelLoader.load(Golden.path("models/llama-gqa-tied")));
+        float[] expected = Logits.ofOnce(ModelLoader.load(Golden.path("models/llama-gqa-tied")));
         copy("models/llama-gqa-tied", tensors -> {
             tensors.put("model.layers.2.self_attn.rotary_emb.inv_freq", floats("model.layers.2.self_attn.rotary_emb.inv_freq", 4));
             TensorSource table = tensors.get("model.embed_tokens.weight");
             tensors.put("lm_head.weight", new TensorSource("lm_head.weight", table.type(), table.shape(), table.bytes()));
         });
-        assertThat(logits(ModelLoader.load(dir))).isEqualTo(expected);
+        assertThat(Logits.ofOnce(ModelLoader.load(dir))).isEqualTo(expected);
         copy("models/llama-gqa-tied", tensors -> tensors.put("lm_head.weight", floats("lm_head.weight", 96, 48)));
         assertThatThrownBy(() -> ModelLoader.load(dir)).isInstanceOf(CheckpointException.class).hasMessageContainingAll("'lm_head.weight'",
                 "same parameter as", "'model.embed_tokens.weight'", "\"tie_word_embeddings\": false");
@@ -143,7 +141,7 @@ class ModelFilesTest {
         }
         CausalLm model = ModelLoader.load(dir);
         assertThat(model.parameters().allMatch(p -> p.value().view().storage().isReadOnly())).isTrue();
-        assertThat(logits(model)).isEqualTo(logits(ModelLoader.load(Golden.path("models/llama-gqa-tied"))));
+        assertThat(Logits.ofOnce(model)).isEqualTo(Logits.ofOnce(ModelLoader.load(Golden.path("models/llama-gqa-tied"))));
     }
 
     @ParameterizedTest
@@ -160,7 +158,7 @@ class ModelFilesTest {
                 assertThat(entry.bytes().mismatch(theirs.require(key).bytes())).as(key).isEqualTo(-1);
             });
         }
-        assertThat(logits(ModelLoader.load(dir))).isEqualTo(logits(ModelLoader.load(Golden.path("models/" + name))));
+        assertThat(Logits.ofOnce(ModelLoader.load(dir))).isEqualTo(Logits.ofOnce(ModelLoader.load(Golden.path("models/" + name))));
         assertThat(Json.read(dir.resolve("config.json")).requireString("torch_dtype")).isEqualTo("float32");
     }
 
@@ -169,13 +167,13 @@ class ModelFilesTest {
         copy("models/llama-mha", _ -> {});
         float[] before;
         try (CausalLm model = ModelLoader.load(dir)) {
-            before = logits(model, false);
+            before = Logits.of(model);
             ModelWriter.save(model, dir, DType.BF16, ModelWriter.SHARD);
-            assertThat(logits(model, false)).as("the mapped file stays while the model is open").isEqualTo(before);
+            assertThat(Logits.of(model)).as("the mapped file stays while the model is open").isEqualTo(before);
         }
         try (CausalLm half = ModelLoader.load(dir)) {
             assertThat(half.parameters().map(p -> p.weight().format())).containsOnly("bf16");
-            assertThat(logits(half, false)).isNotEqualTo(before);
+            assertThat(Logits.of(half)).isNotEqualTo(before);
         }
         assertThat(Json.read(dir.resolve("config.json")).requireString("dtype")).isEqualTo("bfloat16");
     }
@@ -186,7 +184,7 @@ class ModelFilesTest {
             assertThatThrownBy(() -> ModelWriter.save(model, dir)).isInstanceOf(TensorException.class)
                     .hasMessageContaining("is stored as q8; give a type");
             ModelWriter.save(model, dir, DType.F32, ModelWriter.SHARD);
-            GoldenTensors.check("logits", logits(ModelLoader.load(dir)), logits(model, false), 1e-5);
+            GoldenTensors.check("logits", Logits.ofOnce(ModelLoader.load(dir)), Logits.of(model), 1e-5);
         }
     }
 
@@ -203,7 +201,7 @@ class ModelFilesTest {
             assertThat(progress).isSorted().endsWith(4 * empty.parameterCount());
             assertThat(empty.parameters().noneMatch(Parameter::isFilled)).isTrue();
             held.initialise(42);
-            assertThat(logits(ModelLoader.load(dir))).isEqualTo(logits(held, false));
+            assertThat(Logits.ofOnce(ModelLoader.load(dir))).isEqualTo(Logits.of(held));
         }
     }
 
@@ -215,18 +213,6 @@ class ModelFilesTest {
         ModelWriter.copyCompanions(from, dir.resolve("to"));
         try (Stream<Path> files = Files.list(dir.resolve("to"))) {
             assertThat(files.map(f -> f.getFileName().toString())).containsExactly("tokenizer.json");
-        }
-    }
-
-    private static float[] logits(CausalLm model) {
-        return logits(model, true);
-    }
-
-    private static float[] logits(CausalLm model, boolean close) {
-        try (var _ = Scope.open()) {
-            return model.logits(Inputs.of(IDS)).toFloats();
-        } finally {
-            if (close) model.close();
         }
     }
 

@@ -15,13 +15,11 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /// The forms that weights are held in: what a model computes with them, what they take.
 class WeightFormsTest {
-    private static final int[][] IDS = {{5, 17, 80, 3}, {1, 2, 95, 44}};
-
     /// Root mean square of the error over that of the logits: 0.9 % seen for BF16 and 1.9 % for Q8; the steps of NF4 are some ten times wider.
     @ParameterizedTest
     @EnumSource
     void everyFormComputesTheSameWithinItsPrecision(Weights weights) {
-        float[] exact = logits(ModelLoader.load(Golden.path("models/llama-gqa-tied")));
+        float[] exact = Logits.ofOnce(ModelLoader.load(Golden.path("models/llama-gqa-tied")));
         CausalLm model = ModelLoader.load(Golden.path("models/llama-gqa-tied"), LoadOptions.DEFAULT.withWeights(weights));
         assertThat(model.modules(Linear.class).filter(l -> !l.path().equals("lm_head")).map(l -> l.weight().weight().format()))
                 .containsOnly(switch (weights) {
@@ -33,7 +31,7 @@ class WeightFormsTest {
         assertThat(model.norm().parameters().map(p -> p.weight().format())).containsOnly("f32");
         double error = 0;
         double size = 0;
-        float[] actual = logits(model);
+        float[] actual = Logits.ofOnce(model);
         for (int i = 0; i < exact.length; i++) {
             error += Math.pow(exact[i] - actual[i], 2);
             size += Math.pow(exact[i], 2);
@@ -74,27 +72,15 @@ class WeightFormsTest {
     void aDeviceHoldsThemAsTheyAreAndNothingBeside(Weights weights) {
         Backend backend = Backends.best();
         assumeFalse(backend.name().equals("cpu"), "needs a device: weights in files take no memory on the CPU");
-        logits(ModelLoader.load(Golden.path("models/llama-mha"), LoadOptions.DEFAULT.withWeights(weights)));      // what stays for all models
+        Logits.ofOnce(ModelLoader.load(Golden.path("models/llama-mha"), LoadOptions.DEFAULT.withWeights(weights)));      // what stays for all models
         long before = backend.memory().live();
         try (CausalLm model = ModelLoader.load(Golden.path("models/llama-mha"), LoadOptions.DEFAULT.withWeights(weights))) {
-            logits(model, false);
+            Logits.of(model);
             backend.await();
             long counted = model.parameters().mapToLong(p -> p.weight().bytes()).sum();
             long tensors = model.parameters().flatMap(p -> p.weight().tensors()).count();
             assertThat(backend.memory().live() - before).isBetween(counted, counted + counted / 8 + 256 * tensors);
         }
         assertThat(backend.memory().live()).isEqualTo(before);
-    }
-
-    private static float[] logits(CausalLm model) {
-        return logits(model, true);
-    }
-
-    private static float[] logits(CausalLm model, boolean close) {
-        try (var _ = Scope.open()) {
-            return model.logits(Inputs.of(IDS)).toFloats();
-        } finally {
-            if (close) model.close();
-        }
     }
 }
