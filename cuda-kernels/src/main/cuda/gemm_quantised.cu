@@ -40,7 +40,7 @@ struct Nf4 {
     struct Chunk {
         HalfUnit codes;
         float scale;
-        DEVICE float code(int i, const float* values) const { return values[codes.parts[i / 8] >> 8 * (i % 8 / 2) + 4 * (1 - i % 2) & 15]; }
+        DEVICE float code(int i, const float* values) const { return values[nf4Code(codes.parts, i)]; }
     };
     DEVICE Chunk read(i64 row, int column, int columns) const {
         i64 i = row * columns + column;

@@ -6,7 +6,8 @@
 //   gemv_q8                 w = scale[n, k / 32] q[n, k]
 //   gemv_nf4                w = value[code[i]] absmax[i / 64], i = n k + k, k a multiple of 64
 //
-// A warp for each row of w and up to 8 of x. w is read once for these, in units of 16 bytes, or one number at a time where rows begin elsewhere: bound by reading w. x comes from the cache. Versions: _1 and _8 for the most rows of x.
+// A warp for COLUMNS rows of w and up to ROWS of x. w is read once for these, in units of 16 bytes, or one number at a time where rows begin elsewhere: bound by reading w. x comes from the cache, in units of 16 bytes too; its numbers are wider
+// than those of w, so a warp has several rows of w for what it reads of x. Versions: _1 and _8 for the most rows of x.
 #include "after.cuh"
 #include "elements.cuh"
 #include "quantised.cuh"
@@ -42,90 +43,121 @@ DEVICE float widen(float w) { return w; }
 DEVICE float widen(Bf16 w) { return bf16ToFloat(w.bits); }
 DEVICE float widen(Half w) { return ptx::half_to_float(w.bits); }
 
-// Sums of ROWS rows of x with what `w` gives: at(k0, to) the N numbers from k0 on.
-template <int ROWS, int N, class W> DEVICE void dots(float (&sum)[ROWS], const float* x, int rows, int k, int from, int to, int lane, const W& at) {
-    for (int k0 = from + lane * N; k0 < to; k0 += 32 * N) {
-        float w[N];
-        at(k0, w);
+DEVICE void read(const float* x, float (&to)[1]) { to[0] = *x; }
+template <int N> DEVICE void read(const float* x, float (&to)[N]) {
 #pragma unroll
-        for (int r = 0; r < ROWS; r++) {
-            if (r >= rows) break;
+    for (int i = 0; i < N; i += 4) {
+        Unit u = *reinterpret_cast<const Unit*>(x + i);
 #pragma unroll
-            for (int i = 0; i < N; i++) sum[r] = fmaf(x[i64(r) * k + k0 + i], w[i], sum[r]);
+        for (int j = 0; j < 4; j++) to[i + j] = ofBits(u.parts[j]);
+    }
+}
+
+// What a warp has: rows [first, first + COLUMNS) of w, each times rows of x.
+template <int ROWS, int COLUMNS> struct Dots {
+    const float* x;
+    int rows, n, k, first, lane;
+    float sum[COLUMNS][ROWS];
+
+    DEVICE Dots(const float* x, int rows, int n, int k)
+        : x(x), rows(rows), n(n), k(k), first((blockIdx.x * (BLOCK / WARP) + threadIdx.x / WARP) * COLUMNS), lane(threadIdx.x % WARP), sum() {}
+
+    // A row of w, the last one again beyond it.
+    DEVICE i64 row(int c) const { return first + c < n ? first + c : n - 1; }
+
+    // Up to where numbers may be read N at a time, from a row of w of `pitch` bytes after `w` and from x.
+    template <int N> DEVICE int whole(const void* w, i64 pitch) const {
+        bool isAligned = reinterpret_cast<u64>(w) % 16 == 0 && pitch % 16 == 0 && reinterpret_cast<u64>(x) % 16 == 0 && k % 4 == 0;
+        return isAligned ? k / N * N : 0;
+    }
+
+    // Terms [from, to), of which w gives N at a time: at(row, k0, its numbers from k0 on).
+    template <int N, class W> DEVICE void add(int from, int to, const W& at) {
+        for (int k0 = from + lane * N; k0 < to; k0 += WARP * N) {
+            float w[COLUMNS][N];
+#pragma unroll
+            for (int c = 0; c < COLUMNS; c++) at(row(c), k0, w[c]);
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) {
+                if (r >= rows) break;
+                float v[N];
+                read(x + i64(r) * k + k0, v);
+#pragma unroll
+                for (int c = 0; c < COLUMNS; c++)
+#pragma unroll
+                    for (int i = 0; i < N; i++) sum[c][r] = fmaf(v[i], w[c][i], sum[c][r]);
+            }
         }
     }
-}
 
-template <int ROWS> DEVICE void finish(float (&sum)[ROWS], float* y, const After& after, i64 firstRow, int rows, int n, int row, int lane) {
+    DEVICE void finish(float* y, const After& after, i64 firstRow) {
 #pragma unroll
-    for (int r = 0; r < ROWS; r++) {
-        if (r >= rows) break;
-        float all = warpFold<Sum>(sum[r]);
-        i64 at = (firstRow + r) * n + row;
-        if (lane == 0) y[at] = after(all, at);
+        for (int c = 0; c < COLUMNS; c++)
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) {
+                if (r >= rows) break;
+                float all = warpFold<Sum>(sum[c][r]);
+                i64 at = (firstRow + r) * n + first + c;
+                if (lane == 0 && first + c < n) y[at] = after(all, at);
+            }
     }
-}
+};
 
-template <class T, int ROWS> DEVICE void gemv(const float* x, const T* w, float* y, const After& after, int rows, int n, int k, i64 pitch) {
+template <class T, int ROWS, int COLUMNS> DEVICE void gemv(const float* x, const T* w, float* y, const After& after, int rows, int n, int k, i64 pitch) {
     constexpr int N = 16 / sizeof(T);
     i64 firstRow = i64(blockIdx.y) * ROWS;
-    x += firstRow * k;
-    rows = rows - firstRow < ROWS ? int(rows - firstRow) : ROWS;
-    int row = blockIdx.x * (BLOCK / WARP) + threadIdx.x / WARP, lane = threadIdx.x % WARP;
-    if (row >= n) return;
-    const T* own = w + row * pitch;
-    float sum[ROWS] = {};
-    int whole = reinterpret_cast<u64>(own) % 16 == 0 ? k / N * N : 0;
-    dots<ROWS, N>(sum, x, rows, k, 0, whole, lane, [&](int k0, float (&to)[N]) { widen(*reinterpret_cast<const Unit*>(own + k0), to, T()); });
-    dots<ROWS, 1>(sum, x, rows, k, whole, k, lane, [&](int k0, float (&to)[1]) { to[0] = widen(own[k0]); });
-    finish(sum, y, after, firstRow, rows, n, row, lane);
+    Dots<ROWS, COLUMNS> d(x + firstRow * k, rows - firstRow < ROWS ? int(rows - firstRow) : ROWS, n, k);
+    if (d.first >= n) return;
+    int whole = d.template whole<N>(w, pitch * sizeof(T));
+    d.template add<N>(0, whole, [&](i64 row, int k0, float (&to)[N]) { widen(*reinterpret_cast<const Unit*>(w + row * pitch + k0), to, T()); });
+    d.template add<1>(whole, k, [&](i64 row, int k0, float (&to)[1]) { to[0] = widen(w[row * pitch + k0]); });
+    d.finish(y, after, firstRow);
 }
 
-#define GEMV(name, T)                                                                                                                                                  \
-    KERNEL(256, name##_1, (const float* x, const T* w, float* y, After after, int rows, int n, int k, i64 pitch)) { gemv<T, 1>(x, w, y, after, rows, n, k, pitch); } \
-    KERNEL(256, name##_8, (const float* x, const T* w, float* y, After after, int rows, int n, int k, i64 pitch)) { gemv<T, MOST_ROWS>(x, w, y, after, rows, n, k, pitch); }
+#define GEMV(name, T)                                                                                                                                                     \
+    KERNEL(256, name##_1, (const float* x, const T* w, float* y, After after, int rows, int n, int k, i64 pitch)) { gemv<T, 1, 2>(x, w, y, after, rows, n, k, pitch); } \
+    KERNEL(256, name##_8, (const float* x, const T* w, float* y, After after, int rows, int n, int k, i64 pitch)) { gemv<T, MOST_ROWS, 4>(x, w, y, after, rows, n, k, pitch); }
 GEMV(gemv_f32, float)
 GEMV(gemv_bf16, Bf16)
 GEMV(gemv_f16, Half)
 
-template <int ROWS> DEVICE void gemvQ8(const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k) {
-    int row = blockIdx.x * (BLOCK / WARP) + threadIdx.x / WARP, lane = threadIdx.x % WARP, blocks = (k + 31) / 32;
-    if (row >= n) return;
-    const signed char* own = q + i64(row) * k;
-    const float* scales = scale + i64(row) * blocks;
-    float sum[ROWS] = {};
-    int whole = reinterpret_cast<u64>(own) % 16 == 0 ? k / 16 * 16 : 0;
-    dots<ROWS, 16>(sum, x, rows, k, 0, whole, lane, [&](int k0, float (&to)[16]) {
-        Unit u = *reinterpret_cast<const Unit*>(own + k0);
-        float s = scales[k0 / 32];
+template <int ROWS, int COLUMNS> DEVICE void gemvQ8(const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k) {
+    Dots<ROWS, COLUMNS> d(x, rows, n, k);
+    if (d.first >= n) return;
+    i64 blocks = (k + 31) / 32;
+    int whole = d.template whole<16>(q, k);
+    d.template add<16>(0, whole, [&](i64 row, int k0, float (&to)[16]) {
+        Unit u = *reinterpret_cast<const Unit*>(q + row * k + k0);
+        float s = scale[row * blocks + k0 / 32];
 #pragma unroll
         for (int i = 0; i < 16; i++) to[i] = s * q8Code(u.parts, i);
     });
-    dots<ROWS, 1>(sum, x, rows, k, whole, k, lane, [&](int k0, float (&to)[1]) { to[0] = scales[k0 / 32] * float(own[k0]); });
-    finish(sum, y, After{nullptr, 1}, 0, rows, n, row, lane);
+    d.template add<1>(whole, k, [&](i64 row, int k0, float (&to)[1]) { to[0] = scale[row * blocks + k0 / 32] * float(q[row * k + k0]); });
+    d.finish(y, After{nullptr, 1}, 0);
 }
 
-template <int ROWS> DEVICE void gemvNf4(const float* x, const u8* codes, const Absmax& absmax, float* y, int rows, int n, int k) {
-    int row = blockIdx.x * (BLOCK / WARP) + threadIdx.x / WARP, lane = threadIdx.x % WARP;
+template <int ROWS, int COLUMNS> DEVICE void gemvNf4(const float* x, const u8* codes, const Absmax& absmax, float* y, int rows, int n, int k) {
     SHARED(float, values, [16]);
     if (threadIdx.x < 16) values[threadIdx.x] = nf4Value(threadIdx.x);
     __syncthreads();
-    if (row >= n) return;
-    i64 first = i64(row) * k;
-    float sum[ROWS] = {};
-    dots<ROWS, 8>(sum, x, rows, k, 0, k, lane, [&](int k0, float (&to)[8]) {
-        const u8* own = codes + (first + k0) / 2;
-        float s = absmax.at((first + k0) / 64);
+    Dots<ROWS, COLUMNS> d(x, rows, n, k);
+    if (d.first >= n) return;
+    int whole = d.template whole<16>(codes, k / 2);
+    d.template add<16>(0, whole, [&](i64 row, int k0, float (&to)[16]) {
+        i64 at = row * k + k0;
+        HalfUnit u = *reinterpret_cast<const HalfUnit*>(codes + at / 2);
+        float s = absmax.at(at / 64);
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            to[2 * i] = s * values[own[i] >> 4];
-            to[2 * i + 1] = s * values[own[i] & 15];
-        }
+        for (int i = 0; i < 16; i++) to[i] = s * values[nf4Code(u.parts, i)];
     });
-    finish(sum, y, After{nullptr, 1}, 0, rows, n, row, lane);
+    d.template add<1>(whole, k, [&](i64 row, int k0, float (&to)[1]) {
+        i64 at = row * k + k0;
+        to[0] = absmax.at(at / 64) * values[at % 2 ? codes[at / 2] & 15 : codes[at / 2] >> 4];
+    });
+    d.finish(y, After{nullptr, 1}, 0);
 }
 
-KERNEL(256, gemv_q8_1, (const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k)) { gemvQ8<1>(x, q, scale, y, rows, n, k); }
-KERNEL(256, gemv_q8_8, (const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k)) { gemvQ8<MOST_ROWS>(x, q, scale, y, rows, n, k); }
-KERNEL(256, gemv_nf4_1, (const float* x, const u8* codes, Absmax absmax, float* y, int rows, int n, int k)) { gemvNf4<1>(x, codes, absmax, y, rows, n, k); }
-KERNEL(256, gemv_nf4_8, (const float* x, const u8* codes, Absmax absmax, float* y, int rows, int n, int k)) { gemvNf4<MOST_ROWS>(x, codes, absmax, y, rows, n, k); }
+KERNEL(256, gemv_q8_1, (const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k)) { gemvQ8<1, 4>(x, q, scale, y, rows, n, k); }
+KERNEL(256, gemv_q8_8, (const float* x, const signed char* q, const float* scale, float* y, int rows, int n, int k)) { gemvQ8<MOST_ROWS, 4>(x, q, scale, y, rows, n, k); }
+KERNEL(256, gemv_nf4_1, (const float* x, const u8* codes, Absmax absmax, float* y, int rows, int n, int k)) { gemvNf4<1, 4>(x, codes, absmax, y, rows, n, k); }
+KERNEL(256, gemv_nf4_8, (const float* x, const u8* codes, Absmax absmax, float* y, int rows, int n, int k)) { gemvNf4<MOST_ROWS, 4>(x, codes, absmax, y, rows, n, k); }

@@ -11,6 +11,8 @@ DEVICE float nf4Value(int code) {
 // Number i of those that lie in words one after another.
 DEVICE float q8Code(const u32* words, int i) { return float((signed char)(words[i / 4] >> 8 * (i % 4) & 255)); }
 
+DEVICE int nf4Code(const u32* words, int i) { return words[i / 8] >> (8 * (i % 8 / 2) + 4 * (1 - i % 2)) & 15; }
+
 // Scales of blocks: F32 as they are, or codes of 8 bits, `dynamic` the 256 numbers they stand for.
 struct Absmax {
     const float* scales;                                             // null where they are quantised

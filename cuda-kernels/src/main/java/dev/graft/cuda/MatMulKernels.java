@@ -172,7 +172,7 @@ final class MatMulKernels {
             Launch launch = kernel.on(device).pointer(copy.view()).pointer(b.view()).pointer(out);
             after.write(launch.struct(AFTER));
             launch.i32(a.rows()).i32(b.columns()).i32(a.columns()).i64(b.view().stride(-1))
-                    .run(Math.ceilDiv(b.columns(), 8), Math.ceilDiv(a.rows(), FEW_ROWS), 1, 256);
+                    .run(Math.ceilDiv(b.columns(), a.rows() == 1 ? 16 : 32), Math.ceilDiv(a.rows(), FEW_ROWS), 1, 256);
         }
     }
 

@@ -53,7 +53,7 @@ final class QuantisedKernels {
         boolean isOfChunks = k % 16 == 0 && Launch.address(q) % 16 == 0;
         if (op.transposed() && rows <= FEW_ROWS) {
             (rows == 1 ? GEMV_Q8_1 : GEMV_Q8_8).on(device).pointer(x).pointer(q).pointer(scale).pointer(y).i32(rows).i32(n).i32(k)
-                    .run(Math.ceilDiv(n, 8), 1, 1, 256);
+                    .run(Math.ceilDiv(n, 32), 1, 1, 256);
         } else if (isOfChunks && canFuse(x) && (op.transposed() || !isUnpackingFaster(rows, device))) {
             fused(op.transposed() ? GEMM_Q8_NT : GEMM_Q8_NN, x, launch -> launch.pointer(q).pointer(scale), y);
         } else {
@@ -74,7 +74,7 @@ final class QuantisedKernels {
         if (op.transposed() && rows <= FEW_ROWS && isOfBlocks) {
             Launch launch = (rows == 1 ? GEMV_NF4_1 : GEMV_NF4_8).on(device).pointer(x).pointer(weight.getFirst());
             write(launch, device, weight);
-            launch.pointer(y).i32(rows).i32(op.rows()).i32(op.cols()).run(Math.ceilDiv(op.rows(), 8), 1, 1, 256);
+            launch.pointer(y).i32(rows).i32(op.rows()).i32(op.cols()).run(Math.ceilDiv(op.rows(), 32), 1, 1, 256);
         } else if (isOfBlocks && Launch.address(weight.getFirst()) % 8 == 0 && canFuse(x) && !isUnpackingFaster(rows, device)) {
             fused(op.transposed() ? GEMM_NF4_NT : GEMM_NF4_NN, x, launch -> write(launch.pointer(weight.getFirst()), device, weight), y);
         } else {

@@ -227,12 +227,6 @@ public final class OpCases {
             cases.add(of(new Q8MatMul(true), x(1, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
         }
-        for (int rows : new int[] {9, 70}) {                                     // whole chunks of 16 or blocks of 64, more than one tile
-            cases.add(of(new Q8MatMul(true), x(rows, 80), quants(67, 80), constant(67, 3)));
-            cases.add(of(new Q8MatMul(false), x(rows, 67), quants(67, 80), constant(67, 3)));
-            for (boolean transposed : new boolean[] {false, true})
-                cases.add(nf4(67, 192, transposed, rows == 9, x(rows, transposed ? 192 : 67)));
-        }
         for (int[] w : NF4_WEIGHTS) {
             for (boolean nested : new boolean[] {false, true}) {
                 cases.add(nf4(w[0], w[1], true, nested, x(2, 3, w[1])));
@@ -276,6 +270,12 @@ public final class OpCases {
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-8, 0, 1), x(40_001), x(40_001), positive(40_001), x(40_001)));
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-2, 0.01, 2), x(3), x(700), x(3), x(700), positive(3), positive(700), x(3), x(700)));
         cases.add(of(new AdamWStep(0.1, 0.9, 0.99, 1e-2, 0.01, 2), learned(57)));
+        for (int rows : new int[] {9, 70}) {                                     // whole chunks of 16 or blocks of 64, more than one tile
+            cases.add(of(new Q8MatMul(true), x(rows, 80), quants(67, 80), constant(67, 3)));
+            cases.add(of(new Q8MatMul(false), x(rows, 67), quants(67, 80), constant(67, 3)));
+            for (boolean transposed : new boolean[] {false, true})
+                cases.add(nf4(67, 192, transposed, rows == 9, x(rows, transposed ? 192 : 67)));
+        }
         Input[] tensors = new Input[241];
         for (int i = 0; i < tensors.length; i++) tensors[i] = x(i + 1);
         cases.add(of(new SquaredNorms(), tensors));
