@@ -169,10 +169,11 @@ final class Device {
 
     /// The driver takes memory for itself, too, for modules, cuBLAS and graphs: what the pool has in reserve must not keep it from that.
     private void runWithRoom(Call call) {
+        long before = pool.trims();
         try {
             call.run();
         } catch (CudaException e) {
-            if (e.code() != CudaException.OUT_OF_MEMORY || !pool.trim()) throw e;
+            if (e.code() != CudaException.OUT_OF_MEMORY || !pool.trim() && pool.trims() == before) throw e;      // which another thread may have done
             call.run();
         }
     }
@@ -193,7 +194,7 @@ final class Device {
             work.run();
             settle();
         } finally {
-            guard(recording::end);
+            guard(() -> inTurn(recording::end, () -> {}));
         }
     }
 
@@ -251,13 +252,24 @@ final class Device {
     }
 
     private void upload(MemorySegment from, long to) {
-        if (from.byteSize() > 0) work(() -> staging.toDevice(from, to));
+        if (from.byteSize() == 0) return;
+        work(() -> {
+            synchronized (staging) {
+                use();                                                           // as inTurn
+                staging.toDevice(from, to);
+            }
+        });
     }
 
     /// Waits for what was asked before.
     void toHost(long from, MemorySegment to) {
         settle();
-        call(() -> staging.toHost(from, to));
+        call(() -> {
+            synchronized (staging) {
+                use();
+                staging.toHost(from, to);
+            }
+        });
         fault.check();
     }
 

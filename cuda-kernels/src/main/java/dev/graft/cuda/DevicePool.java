@@ -29,6 +29,7 @@ final class DevicePool {
     private long peak;
     private long allocations;
     private boolean isTrimming;
+    private volatile long trims;
 
     /// What live memory is for, in a word, and how much of it there is.
     static final class Holder {
@@ -97,10 +98,16 @@ final class DevicePool {
             free.forEach((_, addresses) -> addresses.forEach(device::release));
             free.clear();
             reserved = 0;
+            trims++;
         } finally {
             isTrimming = false;
         }
         return true;
+    }
+
+    /// How often that was done.
+    long trims() {
+        return trims;
     }
 
     static long sizeClass(long bytes) {

@@ -19,7 +19,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.Consumer;
 
-/// Launches gemv.cu and gemm_quantised.cu with weights in few bits, and quantised.cu where they are made F32 first, whole: those whose rows are no multiple of 16 numbers (Q8) or 64 (NF4), and where many rows are multiplied.
+/// Launches gemv.cu and gemm_quantised.cu with weights in few bits, and quantised.cu where they are made F32 first, whole: where many rows are multiplied, and by more than a few where its own rows are no multiple of 16 numbers (Q8), or 64 (NF4).
 final class QuantisedKernels {
     private static final Parameter ABSMAX = Parameter.struct(40);
     private static final CudaKernel Q8 = CudaKernel.declare("q8_dequantize", POINTER, POINTER, POINTER, I64, I32),

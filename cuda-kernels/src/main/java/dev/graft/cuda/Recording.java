@@ -73,7 +73,9 @@ final class Recording {
 
         WorkLost(CudaException why) {
             super("work that was recorded as a CUDA graph could not be handed over, " + why.getMessage()
-                    + "; without graphs (-Dgraft.cuda.graphs=false) the driver needs less memory of its own", why);
+                    + (why.code() == CudaException.OUT_OF_MEMORY
+                            ? "; without graphs (-Dgraft.cuda.graphs=false) the driver needs less memory of its own" : ""),
+                    why);
         }
     }
 

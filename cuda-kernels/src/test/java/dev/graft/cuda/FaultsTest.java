@@ -16,6 +16,7 @@ import dev.graft.tensor.Tensor;
 import dev.graft.tensor.TensorException;
 import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.op.Attention;
+import java.nio.charset.StandardCharsets;
 import java.text.MessageFormat;
 import java.util.ArrayList;
 import java.util.List;
@@ -187,6 +188,9 @@ class FaultsTest {
     @CsvSource({"0, 2, 0", "1, 2, 0", "2, 0, 2"})
     void aProductOfHoppersOwn(int refused, int byWgmma, int byMma) {
         assumeTrue(CudaBackends.driver(System.getProperty(LIBRARY)).hasTensorMaps(), "needs a binding with tensor maps");
+        byte[] ptx = KernelFiles.packed().image("gemm_wgmma", "ptx");
+        assumeTrue(ptx != null, "needs compiled kernels");
+        assertThat(new String(ptx, StandardCharsets.UTF_8)).contains(".version 8.0", ".target sm_90a", ".entry gemm_wgmma");
         emulator.say("GRAFT_EMULATION_CAPABILITY", "9.0");
         String cublas = System.setProperty("graft.cuda.cublas", "none");
         try (var _ = Scope.open(fresh())) {

@@ -5,9 +5,10 @@ public interface Blas {
     /// Bytes of the device that a handle is given to work in, as cuBLAS asks for on Hopper; with memory of its own it could not be part of a graph.
     long WORKSPACE = 32L << 20;
 
-    /// What a status other than 0 is: `CUBLAS_STATUS_ALLOC_FAILED` is the device's being full.
+    /// What a status other than 0 is. A full device is `CUBLAS_STATUS_ALLOC_FAILED`, or `CUBLAS_STATUS_NOT_INITIALIZED` where a handle was asked for.
     static CudaException failed(String call, int status, String words) {
-        return new CudaException(call, status == 3 ? CudaException.OUT_OF_MEMORY : status, words);
+        boolean isFull = status == 3 || status == 1 && call.startsWith("cublasCreate");
+        return new CudaException(call, isFull ? CudaException.OUT_OF_MEMORY : status, words);
     }
 
     /// Such as `cuBLAS 13.0`.

@@ -222,7 +222,7 @@ public final class OpCases {
         for (int rows : new int[] {1, 3}) cases.add(of(new MatMul(false, true), x(rows, 5), new Stored(DType.F16, Shape.of(7, 5))));
         cases.add(of(new Reduce(Reduce.Law.SUM, 1), x(1, 700)));
         cases.add(of(new Attention(0.5, false, false, true), x(1, 3, 2, 5), x(1, 4, 2, 5), x(1, 4, 2, 5), blocking(3, 4)));
-        for (int k : new int[] {1, 31, 33, 65}) {
+        for (int k : new int[] {1, 31, 33, 48, 65}) {
             cases.add(of(new Q8MatMul(true), x(2, 3, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(true), x(1, k), quants(5, k), constant(5, (k + 31) / 32)));
             cases.add(of(new Q8MatMul(false), x(3, 5), quants(5, k), constant(5, (k + 31) / 32)));
