@@ -17,9 +17,11 @@ import dev.graft.tensor.backend.Backend;
 import dev.graft.tensor.op.CrossEntropy;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @ExtendWith(ChosenBackend.class)
 class CudaBackendTest {
@@ -54,19 +56,28 @@ class CudaBackendTest {
         }
     }
 
-    @Test
-    void otherThreadsHaveTheirContext() throws InterruptedException {
-        AtomicReference<Object> result = new AtomicReference<>();
-        Thread thread = new Thread(() -> {
-            try (var _ = Scope.open(gpu)) {
-                result.set(Tensor.range(DType.F32, 5).sum().item());
-            } catch (Throwable t) {
-                result.set(t);
-            }
-        });
-        thread.start();
-        thread.join();
-        assertThat(result.get()).isEqualTo(10.0);
+    /// Virtual threads, too, which are carried by one thread and then another.
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void otherThreadsHaveTheirContext(boolean areVirtual) throws InterruptedException {
+        List<Thread> threads = new ArrayList<>();
+        List<Object> results = new CopyOnWriteArrayList<>();
+        for (int i = 0; i < 4; i++)
+            threads.add((areVirtual ? Thread.ofVirtual() : Thread.ofPlatform()).start(() -> {
+                try (var _ = Scope.open(gpu)) {
+                    Tensor sum = Tensor.range(DType.F32, 5).sum();
+                    for (int turn = 0; turn < 20; turn++) {
+                        Thread.yield();
+                        sum = sum.add(1);
+                        gpu.await();
+                    }
+                    results.add(sum.item());
+                } catch (Throwable t) {
+                    results.add(t);
+                }
+            }));
+        for (Thread thread : threads) thread.join();
+        assertThat(results).containsExactly(30.0, 30.0, 30.0, 30.0);
     }
 
     @Test
