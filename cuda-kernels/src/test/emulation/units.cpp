@@ -92,6 +92,11 @@ void namedBarrier(unsigned id, unsigned count, int line) {
 
 // ---- tensor cores: products are exact; they and c are shifted to the exponent of the largest, where 25 bits are kept of each, and what is added is cut to 24. Nothing is rounded to nearest, so that the errors of a long sum
 // all have one sign (Fasi et al. 2021, doi:10.7717/peerj-cs.330, of Ampere's, whose sums have 8 terms). ----
+static uint64_t bitsOf(double x) { uint64_t bits; memcpy(&bits, &x, 8); return bits; }
+static double ofBits(uint64_t bits) { double x; memcpy(&x, &bits, 8); return x; }
+static int exponentOf(double x) { return int(bitsOf(x) >> 52 & 0x7ff) - 1023; }
+static double power(int exponent) { return ofBits(uint64_t(1023 + exponent) << 52); }
+
 float tensorCoreSum(float c, const float* a, const float* b, int terms) {
     for (int first = 0; first < terms; first += 8) {
         double product[8], largest = fabs(double(c)), plain = c;
@@ -100,18 +105,17 @@ float tensorCoreSum(float c, const float* a, const float* b, int terms) {
             largest = std::max(largest, fabs(product[i]));
             plain += product[i];
         }
-        if (!std::isfinite(plain) || largest == 0) {
+        if (exponentOf(plain) == 1024 || largest == 0) {             // infinite, no number, or nothing
             c = float(plain);
             continue;
         }
-        int exponent = std::ilogb(largest) - 24;
-        double toUnits = std::ldexp(1., -exponent);
+        int unit = exponentOf(largest) - 24;
+        double toUnits = power(-unit);
         int64_t sum = int64_t(c * toUnits);
         for (double p : product) sum += int64_t(p * toUnits);
-        double exact = std::ldexp(double(sum), exponent);
-        c = float(exact);
-        if (!std::isfinite(c)) continue;
-        if (fabs(double(c)) > fabs(exact)) c = std::nextafterf(c, 0.f);
+        double exact = double(sum) * power(unit);
+        bool isNormal = exponentOf(exact) >= -126;                   // as a float: then the 29 bits that it has less are cut off
+        c = float(isNormal ? ofBits(bitsOf(exact) & ~((uint64_t(1) << 29) - 1)) : exact);
     }
     return c;
 }
