@@ -43,7 +43,7 @@ DEVICE void attention(const Scores& a, const Heads& q, const Heads& k, const Hea
         load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
         load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
         __syncthreads();
-float dot[R], p[R];
+        float dot[R], p[R];
         dots(dot, qs, warp * R, ks, lane, a.d);
 #pragma unroll
         for (int r = 0; r < R; r++) {

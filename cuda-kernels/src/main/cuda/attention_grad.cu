@@ -52,7 +52,7 @@ DEVICE void gradQ(const Scores& a, const Heads& dy, const Heads& q, const Heads&
         load<D>(ks, k.data, k.type, a.d, [&](int r) { return g.keyOf(k, k0 + r); });
         load<D>(vs, v.data, v.type, a.d, [&](int r) { return g.keyOf(v, k0 + r); });
         __syncthreads();
-float qk[OWN], dyv[OWN], p[OWN], ds[OWN];
+        float qk[OWN], dyv[OWN], p[OWN], ds[OWN];
         dots(qk, qs, warp * OWN, ks, lane, a.d);
         dots(dyv, dys, warp * OWN, vs, lane, a.d);
 #pragma unroll
@@ -85,7 +85,7 @@ DEVICE void gradKv(const Scores& a, const Heads& dy, const Heads& q, const Heads
         load<D>(qs, q.data, q.type, a.d, [&](int r) { return g.rowOf(q, r0 + r); });
         load<D>(dys, dy.data, dy.type, a.d, [&](int r) { return g.rowOf(dy, r0 + r); });
         __syncthreads();
-float qk[OWN], dyv[OWN], p[OWN], ds[OWN];
+        float qk[OWN], dyv[OWN], p[OWN], ds[OWN];
         dots(qk, ks, warp * OWN, qs, lane, a.d);
         dots(dyv, vs, warp * OWN, dys, lane, a.d);
 #pragma unroll

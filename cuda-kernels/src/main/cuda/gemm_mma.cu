@@ -48,15 +48,7 @@ KERNEL(THREADS, gemm_mma, (Planes a, Planes b, float* c, After after, int m, int
                 u32 x[4][4], y[4][2];
 #pragma unroll
                 for (int i = 0; i < 4; i++) ptx::ldmatrix(x[i], &s.a[wi + 16 * i + lane % 16][k0 + lane / 16 * 8]);
-#pragma unroll
-                for (int j = 0; j < 4; j += 2) {
-                    u32 four[4];
-                    ptx::ldmatrix(four, &s.b[wj + 8 * j + lane / 16 * 8 + lane % 8][k0 + lane / 8 % 2 * 8]);
-                    y[j][0] = four[0];
-                    y[j][1] = four[1];
-                    y[j + 1][0] = four[2];
-                    y[j + 1][1] = four[3];
-                }
+                loadFragments(y, s.b, wj, k0, lane);
 #pragma unroll
                 for (int i = 0; i < 4; i++)
 #pragma unroll

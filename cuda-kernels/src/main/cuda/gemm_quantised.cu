@@ -106,16 +106,7 @@ template <bool IS_NT, bool IS_SCALED_AFTER, class W> DEVICE void gemm(const Plan
 #pragma unroll
                 for (int i = 0; i < 2; i++) ptx::ldmatrix(a[p][i], &s.x[p][wi + 16 * i + lane % 16][k0 + lane / 16 * 8]);
 #pragma unroll
-            for (int p = 0; p < WEIGHTS; p++)
-#pragma unroll
-                for (int j = 0; j < 4; j += 2) {
-                    u32 four[4];
-                    ptx::ldmatrix(four, &s.w[p][wj + 8 * j + lane / 16 * 8 + lane % 8][k0 + lane / 8 % 2 * 8]);
-                    b[p][j][0] = four[0];
-                    b[p][j][1] = four[1];
-                    b[p][j + 1][0] = four[2];
-                    b[p][j + 1][1] = four[3];
-                }
+            for (int p = 0; p < WEIGHTS; p++) loadFragments(b[p], s.w[p], wj, k0, lane);
 #pragma unroll
             for (int order = PLANES - 1; order >= 0; order--)        // the smallest first
 #pragma unroll

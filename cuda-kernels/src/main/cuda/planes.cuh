@@ -29,3 +29,16 @@ template <int ROWS, int DEPTH, int THREADS> DEVICE void loadTile(u16 (&to)[ROWS]
         ptx::copy_async(&to[r][c], isInside ? x + i64(r0 + r) * pitch + k0 + c : x, isInside ? 16 : 0);
     }
 }
+
+// What a warp's mma.sync takes of b: 32 rows of a tile from `row` on, 16 columns from `k0` on; [j] are rows 8 j to 8 j + 7.
+template <int ROWS, int PITCH> DEVICE void loadFragments(u32 (&to)[4][2], const u16 (&tile)[ROWS][PITCH], int row, int k0, int lane) {
+#pragma unroll
+    for (int j = 0; j < 4; j += 2) {
+        u32 four[4];
+        ptx::ldmatrix(four, &tile[row + 8 * j + lane / 16 * 8 + lane % 8][k0 + lane / 8 % 2 * 8]);
+        to[j][0] = four[0];
+        to[j][1] = four[1];
+        to[j + 1][0] = four[2];
+        to[j + 1][1] = four[3];
+    }
+}
